@@ -1,0 +1,86 @@
+/**
+ * The port of the log: an append-only sequence of facts, the only truth Berth keeps.
+ *
+ * Why a log and not a table: a table forgets how it came to be. With the facts in one order, every
+ * state, past ones too, is a fold, and a crash loses nothing but a suffix that nobody was told about.
+ *
+ * `append` is synchronous and gives a fact its place; a background flush makes it durable. Inside the
+ * process everyone may act on what is appended; what leaves the process waits for `whenDurable`.
+ * One conformance suite, `test/log/conformance.ts`, holds for every adapter.
+ */
+import type { FactRecord } from '../events/record.ts';
+
+/** A fact about to be appended; the log adds seq, version, id, epoch, prev and hash. */
+export interface Draft {
+  readonly subject: string;
+  readonly type: string;
+  /** Wall clock, ms since the Unix epoch. */
+  readonly at: number;
+  readonly author: string;
+  readonly basis: number;
+  readonly cause: number | null;
+  readonly trace: string | null;
+  readonly schema: number;
+  /** Members in canonical (sorted) order; see `events/facts.ts`. */
+  readonly data: Readonly<Record<string, unknown>>;
+  /** Version of the stream that the writer has seen: the new fact becomes `expectedVersion + 1`. */
+  readonly expectedVersion: number;
+}
+
+export interface Appended {
+  readonly record: FactRecord;
+  /** True when this very fact was there already (same message id, type and data): a retry, nothing was written. */
+  readonly duplicate: boolean;
+}
+
+export interface Log {
+  /** Which adapter, and what durable means there, for the banner. */
+  readonly durability: string;
+  /** Seq of the last appended fact; 0 when empty. */
+  readonly head: number;
+  /** Seq up to which everything survives a crash, as the adapter defines it. Never above `head`. */
+  readonly durable: number;
+  /** Hash of the record at `head`. */
+  readonly headHash: string;
+  /** This writer's epoch: one more than any in the log when it was opened. */
+  readonly epoch: number;
+  /** Why nothing can be appended any more; null while all is well. */
+  readonly failure: Error | null;
+
+  /**
+   * Gives the fact its place, at once. Delivers nothing and does no I/O.
+   * Throws `ERR_LOG_CONFLICT` when the stream is not at `expectedVersion` and the fact is no retry,
+   * `ERR_LOG_FAILED` after a failed write, sync or after `close`.
+   */
+  append(draft: Draft): Appended;
+  /** Present version of a stream; 0 when it has no fact. */
+  versionOf(stream: string): number;
+  /** Facts `from`, `from + 1` … at most `limit` (1…10,000), never past `head`. */
+  read(from: number, limit: number): Promise<FactRecord[]>;
+  /** All facts of one stream, oldest first, at most `limit` from version `fromVersion` (1-based) on. */
+  readStream(stream: string, fromVersion?: number, limit?: number): Promise<FactRecord[]>;
+  /** Resolves when `seq` is durable; rejects with `ERR_LOG_FAILED` when that can't happen any more. */
+  whenDurable(seq: number): Promise<void>;
+  /** Called after `durable` moved, and once when the log failed. Returns a function that stops it. */
+  onChange(listener: () => void): () => void;
+  /** Makes all durable, marks a clean end, releases the files. Idempotent. */
+  close(): Promise<void>;
+}
+
+/** What had to be cut from an unsealed tail when the log was opened. */
+export interface TailCut {
+  /** First seq that is gone. */
+  readonly fromSeq: number;
+  /** Bytes moved to `file`. */
+  readonly bytes: number;
+  /** Where they are kept; null when nothing had been promised and they were dropped. */
+  readonly file: string | null;
+  /** Message ids that can still be read in them: facts that someone may have been told about. */
+  readonly ids: readonly string[];
+}
+
+/** A log that was read, verified and mended, ready to be appended to. */
+export interface OpenedLog {
+  readonly log: Log;
+  readonly cut: TailCut | null;
+}
