@@ -74,7 +74,7 @@ export function suite(name: string): Suite {
   };
   const skip = (law: string, reason: string): void => {
     state.skipped += 1;
-    skips.push(`${name}: ${law} (${reason})`);
+    skips.push(`skipped  ${name}: ${law} (${reason})`);
     inner.skip(law);
     report({ suite: name, test: law, result: 'skipped', reason });
   };
@@ -170,9 +170,10 @@ process.on('exit', (code) => {
   if (suites.length === 0) fail('this file', 'no suite', 'nothing was declared');
   if (code !== 0 && failed === 0)
     fail('this file', `the process ended with code ${code}`, 'outside of any test');
-  for (const line of skips) console.log(`skipped  ${line}`);
-  for (const line of failures) console.log(`failed   ${line}`);
-  console.log(`${passed} passed, ${failed} failed, ${skips.length} skipped`);
+  if (!reportPath) {
+    for (const line of [...skips, ...failures]) console.log(line);
+    console.log(`${passed} passed, ${failed} failed, ${skips.length} skipped`);
+  }
   report({ result: 'end' });
   if (failed > 0) process.exitCode = 1;
 });
@@ -250,7 +251,7 @@ function count(name: string, law: string, failure: Error | undefined): void {
 
 function fail(name: string, law: string, reason: string): void {
   failed += 1;
-  failures.push(`${name}: ${law} (${reason.split('\n')[0]})`);
+  failures.push(`failed   ${name}: ${law} (${reason.split('\n')[0]})`);
   report({ suite: name, test: law, result: 'failed', reason });
 }
 
