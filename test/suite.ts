@@ -34,7 +34,7 @@ export interface Suite {
 
 const LIMIT_MS_DEFAULT = 20_000;
 /** How long open handles may outlive the last test before the process is ended as failed. */
-const OPEN_HANDLES_MS_MAX = 5_000;
+const OPEN_HANDLES_MS_MAX = 3_000;
 /** Stack lines that every failure would share. */
 const OWN_FRAMES = /\/test\/suite\.ts:|\/node_modules\/uvu\//;
 
