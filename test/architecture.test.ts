@@ -220,6 +220,19 @@ t('every dependency is pinned to one version', () => {
   none(found, 'a compiled table is only known to equal the XState it was tested against');
 });
 
+t('the lock file holds the packages of other platforms too', () => {
+  const { packages } = JSON.parse(readFileSync(join(root, 'package-lock.json'), 'utf8')) as Lock;
+  const asked = Object.values(packages).flatMap((each) => Object.keys(each.optionalDependencies ?? {}));
+  assert.ok(asked.length > 10);
+  const found = asked.filter(
+    (name) => !Object.keys(packages).some((path) => path.endsWith(`node_modules/${name}`)),
+  );
+  none([...new Set(found)], 'npm ci refuses a lock file with gaps, on every platform');
+});
+
+interface Lock {
+  readonly packages: Record<string, { readonly optionalDependencies?: Record<string, string> }>;
+}
 interface Source {
   readonly path: string;
   readonly text: string;

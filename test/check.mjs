@@ -15,7 +15,7 @@ const steps = [
   { name: 'format', command: 'biome format .', next: 'npm run format' },
   {
     name: 'lint',
-    command: 'biome lint --error-on-warnings .',
+    command: 'biome check --formatter-enabled=false --error-on-warnings .',
     next: 'npm run format, then mend the rest by hand',
   },
   { name: 'types', command: 'tsc --noEmit', next: 'npx tsc --noEmit --watch' },
