@@ -1,0 +1,29 @@
+/**
+ * An actor: a fold and a decision. It reads the log at its own pace and asks the writer for facts.
+ *
+ * Why so little: an actor that owned state besides its fold could disagree with the log after a crash.
+ * What it has to do is a fold too ("all jobs in the state that waits for me"), so a lost wake-up or a
+ * restart loses no work, and doing it twice is refused as stale.
+ */
+import type { Command, Outcome } from './commands.ts';
+import type { Change } from './state.ts';
+
+export interface Actor {
+  /** `author` of the facts that follow from its commands. */
+  readonly name: string;
+  /**
+   * How far it may read. `head`: facts that are in order but perhaps not yet on disk; harmless, because a
+   * crash drops a suffix with all that rested on it. `durable`: for whoever acts on the world outside.
+   */
+  readonly reads: 'head' | 'durable';
+  /** Remembers what a change did: job before, job after. No effects. Called in recovery too. */
+  fold(change: Change): void;
+  /** The next command, from what is folded; null when there is nothing to do. Pure but for local to-do lists. */
+  decide(): Command | null;
+  /** Told when its command was refused or repeated; a stale one needs nothing more. */
+  answered?(command: Command, outcome: Outcome): void;
+  /** Acts on the world outside, after folding; only actors that read to `durable` have this. */
+  act?(): void;
+  /** What it keeps, as plain data for the state hash: equal after any crash. */
+  snapshot(): unknown;
+}

@@ -1,0 +1,155 @@
+/**
+ * The pump: the one loop that runs commands and actors, on one thread, never inside itself.
+ *
+ * Why a loop and not callbacks: an append that called its readers would run them in the middle of each
+ * other, half a decision deep. Here each turn ends before the next begins, and the order of actors does
+ * not matter (a test shuffles it).
+ *
+ * Why a bounded mailbox: a queue without bound turns overload into a crash an hour later. When it is
+ * full the answer is ERR_BUSY, at once.
+ * Test: `test/jobs/pump.test.ts`.
+ */
+import { BerthError } from '../errors.ts';
+import type { Log } from '../log/log.ts';
+import type { Actor } from './actor.ts';
+import { type Command, type Outcome, refused } from './commands.ts';
+import type { Feed, Host } from './host.ts';
+
+/** Commands waiting at most; beyond it the door answers 503. */
+const mailboxMax = 4_096;
+/** Changes that the slowest actor may lag before the door answers 503. */
+const lagMax = 100_000;
+/** Commands of one actor in one turn, so that none starves the others. */
+const turnMax = 64;
+/** Turns before the event loop gets its turn: timers, sockets, children. */
+const turnsMax = 32;
+
+interface Letter {
+  readonly command: Command;
+  readonly author: string;
+  readonly reply: (outcome: Outcome) => void;
+  readonly fail: (error: unknown) => void;
+}
+
+interface Seat {
+  readonly actor: Actor;
+  cursor: number;
+}
+
+export class Pump {
+  readonly #log: Log;
+  readonly #host: Host;
+  readonly #changes: Feed;
+  readonly #seats: Seat[];
+  readonly #defer: (fn: () => void) => void;
+  readonly #onFault: (error: unknown) => void;
+  #mail: Letter[] = [];
+  #scheduled = false;
+  #stopped = false;
+
+  constructor(parts: {
+    log: Log;
+    host: Host;
+    changes: Feed;
+    actors: readonly Actor[];
+    /** Runs a function soon, never at once: setImmediate on a server. */
+    defer: (fn: () => void) => void;
+    /** Called once when the loop can't go on: the log failed, or a rule of ours is broken. */
+    onFault: (error: unknown) => void;
+  }) {
+    this.#log = parts.log;
+    this.#host = parts.host;
+    this.#changes = parts.changes;
+    this.#defer = parts.defer;
+    this.#onFault = parts.onFault;
+    this.#seats = parts.actors.map((actor) => ({ actor, cursor: parts.changes.head }));
+  }
+
+  /** Hands a command to the writer; resolves with what became of it. Wait for durability before telling anyone. */
+  ask(command: Command, author: string): Promise<Outcome> {
+    if (this.#stopped) return Promise.reject(new BerthError('ERR_READ_ONLY', 'the controller has stopped writing'));
+    if (this.#mail.length >= mailboxMax || this.#changes.length >= lagMax) {
+      return Promise.resolve(refused('ERR_BUSY', `more than ${mailboxMax} commands wait`));
+    }
+    return new Promise((reply, fail) => {
+      this.#mail.push({ command, author, reply, fail });
+      this.wake();
+    });
+  }
+
+  /** Something may have to be done. Cheap, and harmless when nothing has. */
+  wake(): void {
+    if (this.#scheduled || this.#stopped) return;
+    this.#scheduled = true;
+    this.#defer(() => {
+      this.#scheduled = false;
+      this.#run();
+    });
+  }
+
+  /** No turn begins after this; waiting commands are refused. Idempotent. */
+  stop(): void {
+    this.#stopped = true;
+    for (const letter of this.#mail) letter.fail(new BerthError('ERR_READ_ONLY', 'the controller has stopped writing'));
+    this.#mail = [];
+  }
+
+  #run(): void {
+    try {
+      for (let turn = 0; turn < turnsMax; turn += 1) {
+        if (this.#stopped || !this.#turn()) return;
+      }
+      this.wake();
+    } catch (error) {
+      this.stop();
+      this.#onFault(error);
+    }
+  }
+
+  /** One turn for the mailbox and for each actor. Returns whether anything moved. */
+  #turn(): boolean {
+    let moved = this.#openMail();
+    for (const seat of this.#seats) moved = this.#seatTurn(seat) || moved;
+    this.#changes.trim(Math.min(...this.#seats.map(({ cursor }) => cursor)));
+    return moved;
+  }
+
+  #openMail(): boolean {
+    const letters = this.#mail.splice(0, turnMax);
+    for (const { command, author, reply, fail } of letters) {
+      try {
+        reply(this.#host.handle(command, author, this.#changes.head));
+      } catch (error) {
+        fail(error);
+        throw error;
+      }
+    }
+    return letters.length > 0;
+  }
+
+  #seatTurn(seat: Seat): boolean {
+    let moved = this.#catchUp(seat);
+    for (let count = 0; count < turnMax; count += 1) {
+      const command = seat.actor.decide();
+      if (command === null) break;
+      const outcome = this.#host.handle(command, seat.actor.name, seat.cursor);
+      seat.actor.answered?.(command, outcome);
+      if (!('seq' in outcome)) break;
+      moved = true;
+      this.#catchUp(seat);
+    }
+    seat.actor.act?.();
+    return moved;
+  }
+
+  #catchUp(seat: Seat): boolean {
+    const limit = seat.actor.reads === 'head' ? this.#changes.head : Math.min(this.#log.durable, this.#changes.head);
+    const moved = seat.cursor < limit;
+    while (seat.cursor < limit) {
+      seat.cursor += 1;
+      const change = this.#changes.at(seat.cursor);
+      if (change) seat.actor.fold(change);
+    }
+    return moved;
+  }
+}
