@@ -273,9 +273,10 @@ function breachesOfImport(law: ImportLaw, source: Source): string[] {
 
 function breachesOfWords(law: WordLaw, source: Source): string[] {
   if (isIn(law.only, source.path)) return [];
+  const raw = source.text.split('\n');
   const lines = withoutComments(source.text, 'strings too').split('\n');
   return lines.flatMap((line, at) =>
-    law.words.test(line) ? [`${source.path}:${at + 1} ${line.trim()}`] : [],
+    law.words.test(line) ? [`${source.path}:${at + 1} ${raw[at]?.trim()}`] : [],
   );
 }
 

@@ -177,14 +177,21 @@ t('the seed is the one given, and the long run tries ten times as many cases', a
   assert.ok(Number.isInteger(seed()) && runs(1) >= 1);
 });
 
-function runFile(
-  text: string,
-  env: Record<string, string> = {},
-): Promise<{ status: number | null; stdout: string }> {
+t('npm test fails when it finds nothing to run', async () => {
+  const { status, stdout } = await runNode([join(here, 'run.mjs'), '--only', '^no such file$']);
+  assert.is(status, 1);
+  assert.match(stdout, /\n0 passed, 0 failed, 0 skipped\n$/);
+});
+
+function runFile(text: string, env: Record<string, string> = {}): Promise<Ended> {
   const file = join(folder, `inner-${childCount++}.mjs`);
   writeFileSync(file, text);
+  return runNode([file], env);
+}
+
+function runNode(args: readonly string[], env: Record<string, string> = {}): Promise<Ended> {
   const { BERTH_TEST_WITH, BERTH_TEST_WITHOUT, NODE_V8_COVERAGE, ...inherited } = process.env;
-  const child = spawn(process.execPath, [file], {
+  const child = spawn(process.execPath, args, {
     stdio: ['ignore', 'pipe', 'ignore'],
     timeout: childMsMax,
     env: { ...inherited, ...env },
@@ -194,6 +201,11 @@ function runFile(
     stdout += piece;
   });
   return new Promise((resolve) => child.once('close', (status) => resolve({ status, stdout })));
+}
+
+interface Ended {
+  readonly status: number | null;
+  readonly stdout: string;
 }
 
 function literally(text: string): string {
