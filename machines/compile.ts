@@ -33,6 +33,8 @@ export interface Table<S extends string, C, E extends { readonly type: string }>
   rows(): { state: S; event: string; guard: string | null; target: S | null }[];
 }
 
+// `schemas` is where `setup` keeps its types.
+const rootKeys = new Set(['id', 'context', 'initial', 'states', 'schemas', 'types', 'description', 'meta']);
 const stateKeys = new Set(['on', 'type', 'id', 'key', 'order', 'description', 'meta']);
 const rowKeys = new Set(['target', 'guard', 'actions', 'description', 'meta']);
 
@@ -41,43 +43,68 @@ export function compileTable<S extends string, C, E extends { readonly type: str
   machine: AnyStateMachine,
 ): Table<S, C, E> {
   const { config } = machine;
-  if (config.on || config.after || config.invoke || config.entry || config.exit || config.type === 'parallel') {
-    throw new Error(`machine ${machine.id}: the root has more than states`);
-  }
+  const unknown = Object.keys(config).filter((key) => !rootKeys.has(key));
+  if (unknown.length > 0) throw new Error(`machine ${machine.id}: the root can't have ${unknown.join(', ')}`);
+  if (typeof config.initial !== 'string')
+    throw new Error(`machine ${machine.id}: initial must be the name of a state`);
   const table = new Map<string, Map<string, Row<C, E>[]>>();
   for (const [state, node] of Object.entries(config.states ?? {})) {
     const unknown = Object.keys(node ?? {}).filter((key) => !stateKeys.has(key));
-    if (unknown.length > 0) throw new Error(`machine ${machine.id}, state ${state}: can't compile ${unknown.join(', ')}`);
-    if (node?.type === 'final' && node.on) throw new Error(`machine ${machine.id}: the end state ${state} has an on`);
+    if (unknown.length > 0)
+      throw new Error(`machine ${machine.id}, state ${state}: can't compile ${unknown.join(', ')}`);
+    if (node?.type && node.type !== 'atomic' && node.type !== 'final') {
+      throw new Error(`machine ${machine.id}, state ${state}: can't compile type ${node.type}`);
+    }
+    if (node?.type === 'final' && node.on)
+      throw new Error(`machine ${machine.id}: the end state ${state} has an on`);
     const rows = new Map<string, Row<C, E>[]>();
     for (const [event, raw] of Object.entries(node?.on ?? {})) {
       if (event.includes('*')) throw new Error(`machine ${machine.id}, state ${state}: wildcard`);
       const list = Array.isArray(raw) ? raw : [raw];
-      rows.set(event, list.map((row) => compileRow<C, E>(machine, `${state} on ${event}`, row)));
+      rows.set(
+        event,
+        list.map((row) => compileRow<C, E>(machine, `${state} on ${event}`, row)),
+      );
     }
     table.set(state, rows);
   }
-  return tableOf(table, String(config.initial));
+  return tableOf(table, config.initial);
 }
 
 function compileRow<C, E>(machine: AnyStateMachine, where: string, raw: unknown): Row<C, E> {
   const row = (typeof raw === 'string' ? { target: raw } : raw) as Record<string, unknown>;
   const unknown = Object.keys(row).filter((key) => !rowKeys.has(key));
-  if (unknown.length > 0) throw new Error(`machine ${machine.id}, ${where}: can't compile ${unknown.join(', ')}`);
+  if (unknown.length > 0)
+    throw new Error(`machine ${machine.id}, ${where}: can't compile ${unknown.join(', ')}`);
   const named = <T>(kind: 'guards' | 'actions', name: unknown): T | null => {
     if (name === undefined) return null;
     const found = typeof name === 'string' ? machine.implementations[kind][name] : undefined;
-    if (!found) throw new Error(`machine ${machine.id}, ${where}: ${kind} must be one name, found ${String(name)}`);
+    if (!found)
+      throw new Error(`machine ${machine.id}, ${where}: ${kind} must be one name, found ${String(name)}`);
     return found as T;
   };
   const action = named<{ assignment?: unknown }>('actions', row['actions']);
   if (action && typeof action.assignment !== 'function') {
     throw new Error(`machine ${machine.id}, ${where}: the action is not an assign of a function`);
   }
+  const guard = named<Row<C, E>['guard'] & object>('guards', row['guard']);
+  // What `and`, `or`, `not` and `stateIn` return looks like a guard but answers only inside XState.
+  if (guard && 'check' in guard)
+    throw new Error(`machine ${machine.id}, ${where}: the guard is not a plain function`);
+  const target = row['target'] ?? null;
+  // XState also takes `#id`, `.child` and lists.
+  if (
+    target !== null &&
+    !(typeof target === 'string' && Object.hasOwn(machine.config.states ?? {}, target))
+  ) {
+    throw new Error(
+      `machine ${machine.id}, ${where}: the target must be the name of a state, found ${String(target)}`,
+    );
+  }
   return {
-    target: (row['target'] as string | undefined) ?? null,
+    target: target as string | null,
     guardName: (row['guard'] as string | undefined) ?? null,
-    guard: named('guards', row['guard']),
+    guard,
     assign: (action?.assignment as Row<C, E>['assign'] | undefined) ?? null,
   };
 }
@@ -102,7 +129,12 @@ function tableOf<S extends string, C, E extends { readonly type: string }>(
     rows: () =>
       [...table].flatMap(([state, events]) =>
         [...events].flatMap(([event, rows]) =>
-          rows.map((row) => ({ state: state as S, event, guard: row.guardName, target: row.target as S | null })),
+          rows.map((row) => ({
+            state: state as S,
+            event,
+            guard: row.guardName,
+            target: row.target as S | null,
+          })),
         ),
       ),
   };
