@@ -1,0 +1,139 @@
+/**
+ * Opens the log on disk: reads and verifies all of it, mends its tail, makes sure of what was read.
+ *
+ * Why everything is verified at each start: a record that can't be trusted must be found before the first
+ * decision rests on it. What is mended is the end of the last flush and nothing else.
+ * Tests: `test/log/file.test.ts`, `test/log/torn.test.ts`.
+ */
+import { BerthError } from '../errors.ts';
+import type { FactRecord, Sha256 } from '../events/record.ts';
+import { Chain } from './chain.ts';
+import type { Disk } from './disk.ts';
+import { FileLog } from './file-log.ts';
+import type { OpenedLog, TailCut } from './log.ts';
+import { cutTail, dropTail } from './mend.ts';
+import { Places } from './places.ts';
+import { Recent } from './recent.ts';
+import { closeSegments, corrupt, type Damage, openSegments, type ScanEnd, scanSegments } from './scan.ts';
+import { type Segment, segmentBytesMaxDefault } from './segment.ts';
+
+export interface FileLogOptions {
+  /** Folder of the segments; made when it is not there. */
+  readonly dir: string;
+  readonly disk: Disk;
+  readonly sha256: Sha256;
+  /** Handed all verified records, oldest first; what it throws halts the opening, with the disk unchanged. */
+  readonly onRecords: (batch: FactRecord[]) => void;
+  /**
+   * For a reopen in the same process after a failed write or sync: nothing beyond this seq was promised to
+   * anyone. What follows it is dropped, and writing goes on in a new file, for the kernel may have marked
+   * the pages of the failed sync as clean without writing them.
+   */
+  readonly trustedSeq?: number;
+  readonly segmentBytesMax?: number;
+}
+
+/** Memory that reading fills. */
+interface Read {
+  readonly chain: Chain;
+  readonly places: Places;
+  readonly recent: Recent;
+}
+
+/**
+ * The log in `dir`, ready to be appended to, with everything in it durable.
+ *
+ * Throws: `ERR_LOG_CORRUPT` with file, byte, seq and reason when a part that once was safe doesn't verify;
+ * nothing is changed on disk then. `ERR_LOG_FAILED` when the tail can't be mended or synced.
+ */
+export async function openFileLog(options: FileLogOptions): Promise<OpenedLog> {
+  const { dir, disk, sha256, trustedSeq, segmentBytesMax = segmentBytesMaxDefault } = options;
+  await disk.mkdir(dir);
+  const read: Read = { chain: new Chain(sha256), places: new Places(sha256), recent: new Recent() };
+  const segments = await openSegments(dir, disk);
+  try {
+    const end = await readAll(options, segments, read);
+    const cut =
+      trustedSeq === undefined
+        ? await cutTorn(options, segments, end)
+        : await dropUntrusted(options, segments, end, trustedSeq);
+    await settle(options, segments);
+    read.places.segments.push(...segments);
+    const continueSegment = segments.length > 0 && (trustedSeq === undefined || segments.at(-1)!.end === 0);
+    const closed = end.closed && cut === null;
+    const log = new FileLog({
+      dir,
+      disk,
+      sha256,
+      ...read,
+      group: end.group,
+      closed,
+      continueSegment,
+      segmentBytesMax,
+    });
+    return { log, cut };
+  } catch (error) {
+    await closeSegments(segments);
+    throw error;
+  }
+}
+
+async function readAll(options: FileLogOptions, segments: readonly Segment[], read: Read): Promise<ScanEnd> {
+  const scan = scanSegments(segments, read.chain, options.sha256, options.trustedSeq);
+  for (;;) {
+    const step = await scan.next();
+    if (step.done) return step.value;
+    const { records, offsets } = step.value;
+    for (const offset of offsets) read.places.add(offset);
+    for (const record of records) read.recent.push(record);
+    read.recent.trim(read.chain.head);
+    options.onRecords(records);
+  }
+}
+
+/** After a crash: the last group may be torn, anything else halts. */
+async function cutTorn(
+  { dir, disk }: FileLogOptions,
+  segments: readonly Segment[],
+  { damage }: ScanEnd,
+): Promise<TailCut | null> {
+  if (damage === null) return null;
+  if (damage.sealed) throw corrupt(damage);
+  return cutTail(dir, disk, segments.at(-1)!, damage.offset, damage.seq);
+}
+
+/** After a failure in this process: all that was promised must be there, all else goes. */
+async function dropUntrusted(
+  { dir, disk }: FileLogOptions,
+  segments: Segment[],
+  { damage, beyond, head }: ScanEnd,
+  trustedSeq: number,
+): Promise<TailCut | null> {
+  if (damage !== null) throw corrupt(damage);
+  const last = segments.at(-1);
+  if (head < trustedSeq) throw corrupt(missing(last?.path ?? dir, last?.end ?? 0, head, trustedSeq));
+  if (beyond === null) return null;
+  if (beyond.segment !== last)
+    throw corrupt({ ...missing(beyond.segment.path, beyond.offset, head, head), reason: 'segments follow' });
+  const cut = await dropTail(dir, disk, last, beyond.offset, head + 1);
+  if (beyond.offset === 0) await segments.pop()!.file.close();
+  return cut;
+}
+
+const missing = (file: string, offset: number, head: number, trustedSeq: number): Damage => ({
+  file,
+  offset,
+  seq: head + 1,
+  reason: `the log ends here, but was durable up to ${trustedSeq}`,
+  sealed: true,
+});
+
+/** Makes durable what was read: after `kill -9` it may so far live in the page cache only, and we are about to act on it. */
+async function settle({ dir, disk }: FileLogOptions, segments: readonly Segment[]): Promise<void> {
+  try {
+    await segments.at(-1)?.file.datasync();
+    await disk.syncFolder(dir);
+  } catch (cause) {
+    throw new BerthError('ERR_LOG_FAILED', `${dir} can't be synced: ${String(cause)}`, { cause });
+  }
+}
