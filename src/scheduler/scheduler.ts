@@ -1,0 +1,150 @@
+/**
+ * The scheduler: picks the next job to get a slot. It selects only what placement says fits and for
+ * which a runner is free, so a full fleet with a thousand jobs waiting writes no fact at all.
+ *
+ * Why it looks at capacity though the slot manager places: a scheduler blind to it sends jobs to and
+ * fro (select, no room, queue again), measured at 32 facts a job instead of 9.
+ *
+ * Its fold: the queue, the fleet, what tenants use, and jobs selected but not yet placed. A class that
+ * has no room or no quota is set aside and looked at again only when capacity or terms changed.
+ * Test: `test/scheduler/scheduler.test.ts`.
+ */
+import type { FactData, Slot } from '../events/facts.ts';
+import type { Actor } from '../jobs/actor.ts';
+import type { Command } from '../jobs/commands.ts';
+import { type Change, foldUsage, type Job, slotMove, type Usage } from '../jobs/state.ts';
+import { type Fleet, foldSlotFact, foldSlotMove, slicesOf } from '../slots/fleet.ts';
+import { place, type Shape } from '../slots/placement.ts';
+import { foldTenantFact, type Tenants } from '../tenants/tenants.ts';
+import { type Candidate, type Policy, policies } from './policies.ts';
+import { classKey, type JobClass, Queue } from './queue.ts';
+
+export class Scheduler implements Actor {
+  readonly name = 'scheduler';
+  readonly reads = 'head';
+  readonly #queue = new Queue();
+  readonly #fleet: Fleet = new Map();
+  readonly #tenants: Tenants = new Map();
+  readonly #usage = new Map<string, Usage>();
+  /** Selected, not yet reserved: they will take room that the fleet does not show yet. */
+  readonly #selected = new Map<string, { readonly tenant: string; readonly shape: Shape }>();
+  /** Jobs that hold a runner: starting, running, stopping. */
+  readonly #onRunner = new Set<string>();
+  /** Virtual time used by each tenant, and the virtual time of the last selection. */
+  readonly #served = new Map<string, number>();
+  #virtualTime = 0;
+  readonly #setAside = new Set<string>();
+  #policy: Policy = policies['fifo'] as Policy;
+  #runners = 0;
+  #draining = false;
+
+  fold(change: Change): void {
+    const { record, before, after } = change;
+    if (after) this.#foldJob(before, after);
+    else this.#foldOther(record.type, change);
+  }
+
+  decide(): Command | null {
+    if (this.#draining || this.#queue.size === 0) return null;
+    if (this.#selected.size + this.#onRunner.size >= this.#runners) return null;
+    const promised = this.#promisedSlots();
+    let best: { candidate: Candidate; head: JobClass['jobs'][number] } | null = null;
+    for (const jobClass of this.#queue.classes()) {
+      const key = classKey(jobClass.tenant, jobClass.shape);
+      const head = jobClass.jobs[0];
+      if (!head || this.#setAside.has(key)) continue;
+      const candidate = this.#candidate(jobClass.tenant, head.waitSince);
+      if (best && !this.#policy.before(candidate, best.candidate)) continue;
+      if (this.#startable(jobClass, promised)) best = { candidate, head };
+      else this.#setAside.add(key);
+    }
+    if (!best) return null;
+    return { kind: 'SelectJob', id: best.head.id, visit: best.head.visit, policy: this.#policy.name };
+  }
+
+  snapshot(): unknown {
+    const classes = [...this.#queue.classes()].map(({ tenant, shape, jobs }) => ({ tenant, shape, jobs }));
+    return {
+      queue: classes.sort((a, b) => (classKey(a.tenant, a.shape) < classKey(b.tenant, b.shape) ? -1 : 1)),
+      fleet: this.#fleet,
+      tenants: this.#tenants,
+      usage: this.#usage,
+      selected: this.#selected,
+      onRunner: this.#onRunner,
+      served: this.#served,
+      virtualTime: this.#virtualTime,
+      policy: this.#policy.name,
+      runners: this.#runners,
+      draining: this.#draining,
+    };
+  }
+
+  #foldJob(before: Job | null, after: Job): void {
+    const { id, tenant, spec, visit, waitSince } = after.context;
+    const move = slotMove(before, after);
+    if (move) {
+      foldSlotMove(this.#fleet, move);
+      foldUsage(this.#usage, move);
+    }
+    if (!spec) return;
+    const shape: Shape = { profile: spec.slot, gpus: spec.gpus };
+    const wasSelected = this.#selected.has(id);
+    if (after.state === 'queued') this.#queue.join(tenant, shape, { id, visit, waitSince });
+    else this.#queue.leave(id);
+    if (after.state === 'reserving') this.#select(id, tenant, shape);
+    else this.#selected.delete(id);
+    const runs = after.state === 'starting' || after.state === 'running' || after.state === 'stopping';
+    if (runs) this.#onRunner.add(id);
+    else this.#onRunner.delete(id);
+    // Not placed although it was selected: this class waits until capacity changes. Freed slots, or a
+    // selected job that is gone, are such a change.
+    if (after.state === 'queued' && wasSelected) this.#setAside.add(classKey(tenant, shape));
+    else if (move?.freed.length || (wasSelected && after.state !== 'starting')) this.#setAside.clear();
+  }
+
+  #select(id: string, tenant: string, shape: Shape): void {
+    if (this.#selected.has(id)) return;
+    this.#selected.set(id, { tenant, shape });
+    this.#virtualTime = Math.max(this.#virtualTime, this.#served.get(tenant) ?? 0);
+    const weight = this.#tenants.get(tenant)?.terms.weight ?? 1;
+    this.#served.set(tenant, this.#virtualTime + 1 / weight);
+  }
+
+  #foldOther(type: string, { record }: Change): void {
+    if (type.startsWith('slot.')) foldSlotFact(this.#fleet, record);
+    else if (type.startsWith('tenant.')) foldTenantFact(this.#tenants, record);
+    else if (type === 'controller.configured') {
+      const { policy, runners } = record.data as FactData<'controller.configured'>;
+      this.#policy = policies[policy] ?? this.#policy;
+      this.#runners = runners;
+    } else if (type === 'controller.draining') this.#draining = true;
+    else if (type === 'controller.recovered') this.#draining = false;
+    else return;
+    this.#setAside.clear();
+  }
+
+  #candidate(tenant: string, waitSince: number): Candidate {
+    const served = Math.max(this.#served.get(tenant) ?? 0, this.#virtualTime);
+    return { tenant, weight: this.#tenants.get(tenant)?.terms.weight ?? 1, waitSince, served };
+  }
+
+  /** Where the selected jobs will go: the slot manager uses the same function in the same order. */
+  #promisedSlots(): readonly Slot[] {
+    const promised: Slot[] = [];
+    for (const { shape } of this.#selected.values()) promised.push(...(place(this.#fleet, shape, promised) ?? []));
+    return promised;
+  }
+
+  #startable({ tenant, shape }: JobClass, promised: readonly Slot[]): boolean {
+    const slots = place(this.#fleet, shape, promised);
+    const terms = this.#tenants.get(tenant)?.terms;
+    if (!slots || !terms) return false;
+    let { jobs, slices } = this.#usage.get(tenant) ?? { jobs: 0, slices: 0 };
+    for (const other of this.#selected.values()) {
+      if (other.tenant !== tenant) continue;
+      jobs += 1;
+      slices += slicesOf(place(this.#fleet, other.shape) ?? []);
+    }
+    return jobs + 1 <= terms.jobsMax && slices + slicesOf(slots) <= terms.slicesMax;
+  }
+}
