@@ -11,19 +11,12 @@
 import type { ChildProcess } from 'node:child_process';
 import type { Duplex, Readable } from 'node:stream';
 import type { Clock } from '../clock.ts';
-import type { RunOutcome, RunRequest } from './backend.ts';
+import type { RunOutcome } from './backend.ts';
+import { judgeDeath } from './death.ts';
 import { type LaunchPlan, limitRunner, spawnRunner } from './launch.ts';
 import { forgetRunner, recordRunner } from './processes.ts';
-import {
-  fds,
-  frameHead,
-  logBytesMax,
-  ProtocolError,
-  type Reply,
-  ReplyReader,
-  type RunOrder,
-} from './protocol.ts';
-import type { Ticket } from './ticket.ts';
+import { fds, frameHead, logBytesMax, ProtocolError, type Reply, ReplyReader } from './protocol.ts';
+import { moduleKey, runOrder, type Ticket } from './ticket.ts';
 
 /** From spawn to ready; 40 ms on a quiet machine. */
 const bootMsMax = 15_000;
@@ -47,6 +40,8 @@ export interface ChildParts {
   readonly clock: Clock;
   readonly leaseMs: number;
   readonly graceMs: number;
+  /** The kernel's limits were announced, so a runner without them must not get a job. */
+  readonly mustBeLimited: () => boolean;
   /** It can take a job: after boot, and after each job that ended well. */
   readonly onIdle: (child: RunnerChild) => void;
   /** It is gone, and its record is removed. */
@@ -73,7 +68,8 @@ export class RunnerChild {
   readonly #process: ChildProcess;
   readonly #control: Duplex;
   readonly #lease: Duplex;
-  readonly #cancelBoot: () => void;
+  /** Calls off every timer that still runs; a process that is gone must not keep the controller awake. */
+  readonly #timers: (() => void)[] = [];
   #booted: Promise<void> = Promise.resolve();
   #heardAtMs: number;
   #beats = 0;
@@ -101,7 +97,9 @@ export class RunnerChild {
     this.#process.once('exit', (code, signal) => this.#onExit(code, signal));
     this.#process.once('close', () => this.#finish());
     this.#listen(stderr as Readable);
-    this.#cancelBoot = parts.clock.after(bootMsMax, () => this.#misstep('not ready in time'));
+    this.#after(bootMsMax, () => {
+      if (!this.hasBooted) this.#misstep('not ready in time');
+    });
   }
 
   /** Hands it a job. Only when idle, and only its own tenant's. */
@@ -134,7 +132,7 @@ export class RunnerChild {
     if (this.state === 'dying' || this.state === 'gone') return;
     this.state = 'dying';
     this.#process.kill('SIGKILL');
-    this.#parts.clock.after(dyingMsMax, () => this.#finish());
+    this.#after(dyingMsMax, () => this.#finish());
   }
 
   /** Renews its lease, and kills it when it has been silent for lease and grace. Called three times a lease. */
@@ -157,6 +155,10 @@ export class RunnerChild {
       .trim();
   }
 
+  #after(ms: number, fn: () => void): void {
+    this.#timers.push(this.#parts.clock.after(ms, fn));
+  }
+
   #listen(stderr: Readable): void {
     const reader = new ReplyReader({
       allow: (reply) => this.#allow(reply),
@@ -171,6 +173,7 @@ export class RunnerChild {
         this.#misstep(error.message);
       }
     });
+    this.#control.on('end', () => this.#after(drainMsMax, () => this.#misstep('closed its pipe')));
     this.#lease.on('data', (chunk: Buffer) => {
       this.#heardAtMs = this.#parts.clock.monotonicMs();
       this.#beats += chunk.length;
@@ -254,7 +257,10 @@ export class RunnerChild {
       return;
     }
     if (this.state !== 'booting') return;
-    this.#cancelBoot();
+    if (!this.isLimited && this.#parts.mustBeLimited()) {
+      this.#misstep('the kernel set no limits on it');
+      return;
+    }
     this.hasBooted = true;
     this.#heardAtMs = this.#parts.clock.monotonicMs();
     this.state = 'idle';
@@ -274,13 +280,13 @@ export class RunnerChild {
       return;
     }
     // The answer may still lie in the pipe; `close` comes when everything was read.
-    this.#parts.clock.after(drainMsMax, () => this.#finish());
+    this.#after(drainMsMax, () => this.#finish());
   }
 
   #finish(): void {
     if (this.state === 'gone') return;
     this.state = 'gone';
-    this.#cancelBoot();
+    for (const cancel of this.#timers) cancel();
     for (const pipe of [this.#control, this.#lease, this.#process.stderr]) pipe?.destroy();
     const { ticket } = this;
     this.ticket = null;
@@ -292,57 +298,4 @@ export class RunnerChild {
       this.#parts.onGone(this);
     });
   }
-}
-
-/** By what a runner knows a module: the same bytes under another memory cap are compiled anew. */
-export function moduleKey(request: RunRequest): string {
-  return `${request.moduleSha256}:${request.memoryMiBMax}`;
-}
-
-function runOrder(request: RunRequest, moduleBytes: number): RunOrder {
-  return {
-    type: 'run',
-    fence: request.fence,
-    seed: request.seed,
-    moduleSha256: request.moduleSha256,
-    pagesMax: request.memoryMiBMax * 16,
-    outputBytesMax: request.outputBytesMax,
-    args: request.args,
-    env: request.env,
-    capabilities: request.capabilities,
-    moduleBytes,
-    inputBytes: request.input.length,
-    modelBytes: request.model?.length ?? -1,
-  };
-}
-
-const outOfMemory = /out of memory|heap limit|Allocation failed|bad_alloc|OOM/i;
-const selfInflicted: ReadonlySet<string> = new Set([
-  'SIGABRT',
-  'SIGSEGV',
-  'SIGBUS',
-  'SIGILL',
-  'SIGTRAP',
-  'SIGFPE',
-  'SIGSYS',
-  'SIGXFSZ',
-  'SIGXCPU',
-]);
-
-/**
- * What the death of a runner means for the run that it took along.
- *
- * Why the distinction: a guest that crashes its sandbox pays with an attempt; a runner that an operator,
- * the kernel's out-of-memory killer or its own expired lease took (SIGKILL, SIGTERM …) is the house's loss.
- */
-export function judgeDeath(code: number | null, signal: string | null, lastWords: string): RunOutcome {
-  const how = signal ?? (code === null ? 'never started' : `exit code ${code}`);
-  const message = `runner ended: ${how}${lastWords === '' ? '' : `; ${lastWords.slice(-300)}`}`;
-  if (signal !== null && !selfInflicted.has(signal)) return { how: 'lost', message };
-  if (code === null && signal === null) return { how: 'lost', message };
-  return {
-    how: 'crashed',
-    code: outOfMemory.test(lastWords) ? 'ERR_GUEST_MEMORY' : 'ERR_GUEST_SANDBOX',
-    message,
-  };
 }

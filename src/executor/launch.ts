@@ -121,6 +121,7 @@ function findProgram(name: string): string | null {
  *
  * Trap: the kernel watches the *thread* that forked; Node forks on its main thread, which lives as long as
  * the controller. In a worker thread a pool would lose its runners when that thread ends.
+ * Throws when this controller has no file descriptors left.
  * `detached` gives the runner a session of its own, so that Ctrl-C ends the controller and not the guests.
  */
 export function spawnRunner(plan: LaunchPlan): ChildProcess {
@@ -141,12 +142,18 @@ export function spawnRunner(plan: LaunchPlan): ChildProcess {
     String(plan.leaseMs),
   );
   const [program, ...args] = chain as [string, ...string[]];
-  return spawn(program, args, {
+  const child = spawn(program, args, {
     cwd: '/',
     env: {},
     detached: true,
     stdio: ['ignore', 'ignore', 'pipe', 'pipe', 'pipe'],
   });
+  // Out of file descriptors, Node makes no pipes and says so later, by an event.
+  if (child.stdio === undefined) {
+    child.once('error', () => {});
+    throw new Error('no file descriptors left for the pipes of a runner');
+  }
+  return child;
 }
 
 /**

@@ -12,10 +12,10 @@ import { resolve } from 'node:path';
 import { moduleLimits } from '../attestation/wasm-module.ts';
 import type { Clock } from '../clock.ts';
 import type { Backend, Probe, Run, RunOutcome, RunRequest } from './backend.ts';
-import { moduleKey, RunnerChild } from './child.ts';
+import { RunnerChild } from './child.ts';
 import { type LaunchPlan, planLaunch, type Tool } from './launch.ts';
 import { orderHeaderBytesMax, orderPayloadBytesMax } from './protocol.ts';
-import { Ticket } from './ticket.ts';
+import { moduleKey, Ticket } from './ticket.ts';
 
 /** Jobs after which a process is replaced, in case something piles up in it. */
 const jobsMax = 1_000;
@@ -49,7 +49,12 @@ export async function startWasmPool(parts: WasmPoolParts): Promise<Backend> {
   const dir = resolve(parts.dir);
   const plan = planLaunch({ ...parts, dir, without: parts.without ?? [] });
   const pool = new WasmPool({ ...parts, dir }, plan);
-  await pool.ready;
+  try {
+    await pool.ready;
+  } catch (error) {
+    await pool.stop();
+    throw error;
+  }
   return pool;
 }
 
@@ -69,7 +74,7 @@ class WasmPool implements Backend {
   #isRefilling = false;
   #onReady!: () => void;
   #onUnable!: (error: Error) => void;
-  #onEmpty: (() => void) | null = null;
+  readonly #onEmpty: (() => void)[] = [];
 
   constructor(parts: WasmPoolParts, plan: LaunchPlan) {
     this.#parts = parts;
@@ -85,7 +90,10 @@ class WasmPool implements Backend {
   }
 
   probe(): Probe {
-    return { name: 'wasm', isolation: this.#isLimited === true ? 'L1' : 'L0', notes: this.#plan.notes };
+    const { notes, tools } = this.#plan;
+    if (this.#isLimited === true) return { name: 'wasm', isolation: 'L1', notes };
+    const failed = tools.has('prlimit') ? ['prlimit failed: guest memory is capped by the engine alone'] : [];
+    return { name: 'wasm', isolation: 'L0', notes: [...notes, ...failed] };
   }
 
   run(request: RunRequest): Run | null {
@@ -109,15 +117,7 @@ class WasmPool implements Backend {
     this.#cancelBackoff?.();
     for (const ticket of this.#waiting.splice(0)) ticket.settle({ how: 'killed' });
     for (const child of this.#children) child.kill({ how: 'killed' });
-    while (this.#children.size > 0) {
-      await new Promise<void>((onEmpty) => {
-        const before = this.#onEmpty;
-        this.#onEmpty = () => {
-          before?.();
-          onEmpty();
-        };
-      });
-    }
+    if (this.#children.size > 0) await new Promise<void>((onEmpty) => this.#onEmpty.push(onEmpty));
   }
 
   /** Admission lets none of these through; they are checked again because a runner's flags depend on them. */
@@ -181,14 +181,8 @@ class WasmPool implements Backend {
   #onIdle(child: RunnerChild): void {
     if (child.state === 'idle' && child.tenant === null) {
       this.#failures = 0;
-      if (this.#isLimited === true && !child.isLimited) {
-        // The level was announced; a runner below it must not get a job.
-        this.#note(`runner ${child.pid} could not be limited and is replaced`);
-        child.kill(null);
-      } else {
-        this.#isLimited ??= child.isLimited;
-        this.#onReady();
-      }
+      this.#isLimited ??= child.isLimited;
+      this.#onReady();
     }
     if (child.jobs >= jobsMax) child.kill(null);
     if (child.state === 'idle') {
@@ -202,23 +196,25 @@ class WasmPool implements Backend {
 
   #onGone(child: RunnerChild): void {
     this.#children.delete(child);
-    if (!child.hasBooted && !this.#isStopping) {
-      this.#failures++;
-      if (this.#failures >= failuresMax) {
-        const waitMs = Math.min(backoffMsMax, backoffMsMin * 2 ** (this.#failures - failuresMax));
-        this.#note(
-          `${this.#failures} runners in a row died before they were ready (${child.lastWords()}); next one in ${waitMs} ms`,
-        );
-        this.#onUnable(new Error(`no runner can be started: ${child.lastWords()}`));
-        this.#cancelBackoff?.();
-        this.#cancelBackoff = this.#parts.clock.after(waitMs, () => {
-          this.#cancelBackoff = null;
-          this.#refill();
-        });
-      }
-    }
-    if (this.#children.size === 0) this.#onEmpty?.();
+    if (!child.hasBooted) this.#countFailure(child.lastWords());
+    if (this.#children.size === 0) for (const onEmpty of this.#onEmpty.splice(0)) onEmpty();
     this.#refillSoon();
+  }
+
+  /** A machine that can't start runners must not spend itself on trying. */
+  #countFailure(reason: string): void {
+    this.#failures++;
+    if (this.#isStopping || this.#failures < failuresMax) return;
+    const waitMs = Math.min(backoffMsMax, backoffMsMin * 2 ** (this.#failures - failuresMax));
+    this.#parts.logger?.(
+      `${this.#failures} runners in a row died before they were ready (${reason}); the next one in ${waitMs} ms`,
+    );
+    this.#onUnable(new Error(`no runner can be started: ${reason}`));
+    this.#cancelBackoff?.();
+    this.#cancelBackoff = this.#parts.clock.after(waitMs, () => {
+      this.#cancelBackoff = null;
+      this.#refill();
+    });
   }
 
   /** After the present turn, so that a job on its way out never waits for a fork (2–5 ms). */
@@ -242,33 +238,38 @@ class WasmPool implements Backend {
     for (const child of usedIdle.slice(0, Math.max(0, surplus))) child.kill(null);
     if (this.#cancelBackoff !== null) return;
     const fresh = all.filter(
-      (child) => child.state === 'booting' || (child.state === 'idle' && child.tenant === null),
-    ).length;
+      (child) => child.tenant === null && (child.state === 'booting' || child.state === 'idle'),
+    );
     const wanted = this.#failures >= failuresMax ? 1 : this.#spares + this.#waiting.length;
-    for (let count = fresh; count < wanted; count++) this.#spawn();
+    // More than wanted stand ready when runs were killed while they waited.
+    for (const child of fresh.slice(wanted)) if (child.state === 'idle') child.kill(null);
+    for (let count = fresh.length; count < wanted; count++) if (!this.#spawn()) break;
   }
 
-  #spawn(): void {
+  #spawn(): boolean {
     const { dir, clock, leaseMs, graceMs } = this.#parts;
-    this.#children.add(
-      new RunnerChild({
-        plan: this.#plan,
-        dir,
-        clock,
-        leaseMs,
-        graceMs,
-        onIdle: (child) => this.#onIdle(child),
-        onGone: (child) => this.#onGone(child),
-      }),
-    );
+    try {
+      this.#children.add(
+        new RunnerChild({
+          plan: this.#plan,
+          dir,
+          clock,
+          leaseMs,
+          graceMs,
+          mustBeLimited: () => this.#isLimited === true,
+          onIdle: (child) => this.#onIdle(child),
+          onGone: (child) => this.#onGone(child),
+        }),
+      );
+      return true;
+    } catch (error) {
+      this.#countFailure(String(error));
+      return false;
+    }
   }
 
   #tick(): void {
     for (const child of this.#children) child.tick();
     this.#cancelTick = this.#parts.clock.after(this.#parts.leaseMs / 3, () => this.#tick());
-  }
-
-  #note(sentence: string): void {
-    this.#parts.logger?.(sentence);
   }
 }

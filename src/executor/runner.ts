@@ -12,7 +12,7 @@
  */
 import { createHash, randomFillSync } from 'node:crypto';
 import { read, writeSync } from 'node:fs';
-import { isMainThread, Worker, workerData } from 'node:worker_threads';
+import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads';
 import { undeclaredImports } from '../attestation/capabilities.ts';
 import { clampMemory, type ModuleImport, parseModule } from '../attestation/wasm-module.ts';
 import type { GuestErrorCode } from './backend.ts';
@@ -57,6 +57,7 @@ type Outcome = { readonly reply: Reply; readonly payload: Uint8Array };
 /** By module hash and memory cap, least recently used first. */
 const compiled = new Map<string, Compiled>();
 let usedBytes = 0;
+const readAheadBytes = 64 * 1024;
 
 async function serveJobs(): Promise<never> {
   for (;;) {
@@ -64,6 +65,7 @@ async function serveJobs(): Promise<never> {
     if (order.type !== 'run') throw new Error('a module came that nobody asked for');
     const { reply, payload: result } = await runJob(order, payload);
     send(reply, result);
+    usedBytes += payload.length + result.length;
     // The loop gives V8 few chances to see that old memories are garbage; they count against the limit.
     if (usedBytes > collectAfterBytes) {
       usedBytes = 0;
@@ -228,18 +230,37 @@ async function readOrder(): Promise<{ order: Order; payload: Buffer }> {
   return { order, payload: await readExactly(payloadBytes) };
 }
 
+/** Bytes that were read ahead: a small job comes in one read, and each read costs a trip through the thread pool. */
+let ahead: Buffer = Buffer.alloc(0);
+
 async function readExactly(length: number): Promise<Buffer> {
-  const buffer = Buffer.alloc(length);
-  for (let at = 0; at < length; ) {
-    const got = await new Promise<number>((resolve, reject) => {
-      read(fds.control, buffer, at, length - at, null, (error, count) =>
-        error ? reject(error) : resolve(count),
-      );
-    });
-    if (got === 0) process.exit(0); // the controller closed the pipe
-    at += got;
+  const wanted = Buffer.alloc(length);
+  let at = takeAhead(wanted, 0);
+  while (at < length) {
+    if (length - at >= readAheadBytes) at += await readSome(wanted, at);
+    else {
+      const chunk = Buffer.allocUnsafe(readAheadBytes);
+      ahead = chunk.subarray(0, await readSome(chunk, 0));
+      at += takeAhead(wanted, at);
+    }
   }
-  return buffer;
+  return wanted;
+}
+
+function takeAhead(target: Buffer, at: number): number {
+  const taken = ahead.copy(target, at);
+  ahead = ahead.subarray(taken);
+  return taken;
+}
+
+async function readSome(target: Buffer, at: number): Promise<number> {
+  const got = await new Promise<number>((resolve, reject) => {
+    read(fds.control, target, at, target.length - at, null, (error, count) =>
+      error ? reject(error) : resolve(count),
+    );
+  });
+  if (got === 0) process.exit(0); // the controller closed the pipe
+  return got;
 }
 
 if (isMainThread) {
@@ -256,6 +277,5 @@ if (isMainThread) {
 } else {
   const { leaseMs } = workerData as { leaseMs: number };
   keepLease(fds.lease, leaseMs);
-  const { parentPort } = await import('node:worker_threads');
   parentPort?.postMessage('ready');
 }

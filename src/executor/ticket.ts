@@ -5,7 +5,7 @@
  * Settles once; whoever comes second is not heard.
  */
 import type { Run, RunOutcome, RunRequest } from './backend.ts';
-import { logBytesMax } from './protocol.ts';
+import { logBytesMax, type RunOrder } from './protocol.ts';
 
 export class Ticket implements Run {
   readonly request: RunRequest;
@@ -59,4 +59,27 @@ export class Ticket implements Run {
     this.#pieces = [kept];
     this.#logBytes = kept.length;
   }
+}
+
+/** By what a runner knows a module: the same bytes under another memory cap are compiled anew. */
+export function moduleKey(request: RunRequest): string {
+  return `${request.moduleSha256}:${request.memoryMiBMax}`;
+}
+
+/** The job as the runner is told it; the bytes travel behind it. */
+export function runOrder(request: RunRequest, moduleBytes: number): RunOrder {
+  return {
+    type: 'run',
+    fence: request.fence,
+    seed: request.seed,
+    moduleSha256: request.moduleSha256,
+    pagesMax: request.memoryMiBMax * 16,
+    outputBytesMax: request.outputBytesMax,
+    args: request.args,
+    env: request.env,
+    capabilities: request.capabilities,
+    moduleBytes,
+    inputBytes: request.input.length,
+    modelBytes: request.model?.length ?? -1,
+  };
 }
