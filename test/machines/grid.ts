@@ -85,12 +85,12 @@ export function applied<C extends object>(
     const place = inner === undefined ? after : (after[outer] as Record<string, unknown>);
     const member = inner ?? outer;
     if (!(member in place)) throw new Error(`an effect names ${path}, which the context lacks`);
-    place[member] = word === '+1' ? Number(place[member]) + 1 : valueOf(word, event);
+    place[member] = word === '+1' ? Number(place[member]) + 1 : meant(word, event);
   }
   return after as C;
 }
 
-function valueOf(word: unknown, event: { seq: number; at: number; data: object }): unknown {
+function meant(word: unknown, event: { seq: number; at: number; data: object }): unknown {
   const data = event.data as Readonly<Record<string, unknown>>;
   if (word === 'seq') return event.seq;
   if (word === 'at') return event.at;
@@ -100,7 +100,7 @@ function valueOf(word: unknown, event: { seq: number; at: number; data: object }
   return Object.fromEntries(
     Object.entries(word).map(([key, inner]) => [
       key,
-      inner === null || typeof inner !== 'object' ? valueOf(inner, event) : inner,
+      inner === null || typeof inner !== 'object' ? meant(inner, event) : inner,
     ]),
   );
 }
