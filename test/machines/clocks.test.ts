@@ -1,8 +1,8 @@
 /** Laws of what a job remembers, over random histories: visits, deadlines, the wait, fences, counts. */
-import * as fc from 'fast-check';
 import * as assert from 'uvu/assert';
 import type { JobContext, JobFact } from '../../machines/job.ts';
-import { runs, seed, suite } from '../suite.ts';
+import { suite } from '../suite.ts';
+import { holds } from './holds.ts';
 import { anyHistory, type FoldedJob, jobTable, unborn } from './walks.ts';
 
 interface Step {
@@ -27,7 +27,7 @@ function always(law: (step: Step) => boolean): void {
       from = to;
     }
   };
-  fc.assert(fc.property(anyHistory, check), { seed: seed(), numRuns: runs(300) });
+  holds(anyHistory, 300, check);
   assert.ok(checked > 100, `only ${checked} steps to check`);
 }
 

@@ -7,8 +7,9 @@ import { controllerMachine } from '../../machines/controller.ts';
 import { newRun, type RunContext, runMachine } from '../../machines/run.ts';
 import { type GpuContext, slotMachine } from '../../machines/slot.ts';
 import { type JobFactType, jobFactTypes } from '../../src/events/facts.ts';
-import { runs, seed, suite } from '../suite.ts';
+import { suite } from '../suite.ts';
 import { applied, cellsOf, differences, type Expected } from './grid.ts';
+import { holds } from './holds.ts';
 import { fact } from './samples.ts';
 
 interface Event {
@@ -130,31 +131,25 @@ for (const [machine, events] of machines) {
   t(`${machine.id}: table, pure transition and live actor agree`, () => {
     const table = compileTable<string, object, Event>(machine);
     const seen = new Set<string>();
-    const property = fc.property(
-      fc.noBias(fc.array(fc.nat(1_000), { maxLength: 40, size: 'max' })),
-      (picks) => {
-        const actor = createActor(machine).start();
-        let pure = actor.getSnapshot();
-        let folded = { state: table.initial, context: pure.context as object };
-        for (const [i, pick] of picks.entries()) {
-          const type = events[pick % events.length]!;
-          const event: Event = type.startsWith('job.')
-            ? fact(type as JobFactType, i + 1, i * 10)
-            : bare(type);
-          const next = table.step(folded, event);
-          const [pureNext] = transition(machine, pure, event);
-          actor.send(event);
-          if (next === null) assert.is(pureNext, pure);
-          folded = next ?? folded;
-          pure = pureNext;
-          seen.add(folded.state);
-          for (const snapshot of [pure, actor.getSnapshot()]) {
-            assert.equal({ state: snapshot.value, context: snapshot.context }, folded, `after ${type}`);
-          }
+    holds(fc.noBias(fc.array(fc.nat(1_000), { maxLength: 40, size: 'max' })), 300, (picks) => {
+      const actor = createActor(machine).start();
+      let pure = actor.getSnapshot();
+      let folded = { state: table.initial, context: pure.context as object };
+      for (const [i, pick] of picks.entries()) {
+        const type = events[pick % events.length]!;
+        const event: Event = type.startsWith('job.') ? fact(type as JobFactType, i + 1, i * 10) : bare(type);
+        const next = table.step(folded, event);
+        const [pureNext] = transition(machine, pure, event);
+        actor.send(event);
+        if (next === null) assert.is(pureNext, pure);
+        folded = next ?? folded;
+        pure = pureNext;
+        seen.add(folded.state);
+        for (const snapshot of [pure, actor.getSnapshot()]) {
+          assert.equal({ state: snapshot.value, context: snapshot.context }, folded, `after ${type}`);
         }
-      },
-    );
-    fc.assert(property, { seed: seed(), numRuns: runs(300) });
+      }
+    });
     for (const state of table.states)
       assert.ok(seen.has(state) || state === table.initial, `${state} was never visited`);
   });
@@ -162,7 +157,7 @@ for (const [machine, events] of machines) {
 
 t('a GPU never holds fewer than no slots, and is drained exactly when it holds none and takes none', () => {
   const table = compileTable<string, GpuContext, Event>(slotMachine);
-  const property = fc.property(fc.array(fc.nat(4), { maxLength: 60, size: 'max' }), (picks) => {
+  holds(fc.array(fc.nat(4), { maxLength: 60, size: 'max' }), 500, (picks) => {
     let gpu = { state: table.initial, context: { held: 0 } };
     for (const pick of picks) {
       gpu = table.step(gpu, bare(machines[0]![1][pick]!)) ?? gpu;
@@ -171,7 +166,6 @@ t('a GPU never holds fewer than no slots, and is drained exactly when it holds n
       if (gpu.state === 'drained' || gpu.state === 'absent') assert.is(gpu.context.held, 0);
     }
   });
-  fc.assert(property, { seed: seed(), numRuns: runs(500) });
 });
 
 t.run();
