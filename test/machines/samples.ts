@@ -66,7 +66,14 @@ export const samples: { readonly [T in FactType]: FactData<T> } = {
   'slot.added': { board: 'H100-80GB', enforcement: 'simulated' },
   'slot.drained': { reason: 'maintenance' },
   'slot.restored': { reason: 'maintenance is over' },
-  'controller.recovered': { bytes: 17, epoch: 2, fromSeq: 40, ofSeq: 41, stateHash: 'b'.repeat(64) },
+  'controller.recovered': {
+    bytes: 17,
+    epoch: 2,
+    fromSeq: 40,
+    lostIds: 1,
+    ofSeq: 41,
+    stateHash: 'b'.repeat(64),
+  },
   'controller.configured': {
     attestMs: 30_000,
     lossesMax,
@@ -78,6 +85,7 @@ export const samples: { readonly [T in FactType]: FactData<T> } = {
     version: '0.1.0',
   },
   'controller.draining': { deadlineMs: 10_000, mode: 'finish' },
+  'controller.tailAccepted': { fromSeq: 40 },
   'controller.stopped': { running: 0 },
   'intake.refused': { code: 'ERR_QUEUE_FULL', count: 3, fromMs: 1_000, toMs: 2_000 },
 };
