@@ -111,6 +111,8 @@ export const facts = {
     bytes: count.exactOptional(),
     epoch: seq,
     fromSeq: seq.exactOptional(),
+    /** Message ids readable in the cut bytes: facts that someone may have been told about. */
+    lostIds: count.exactOptional(),
     ofSeq: count,
     stateHash: z.string().regex(/^[0-9a-f]{64}$/),
   }),
@@ -124,6 +126,8 @@ export const facts = {
     stopMs: deadlineMs,
     version: text,
   }),
+  /** An operator knows what the cut tail lost and wants service all the same. */
+  'controller.tailAccepted': z.strictObject({ fromSeq: seq }),
   'controller.draining': z.strictObject({ deadlineMs, mode: z.enum(['finish', 'requeue']) }),
   'controller.stopped': z.strictObject({ running: count }),
 

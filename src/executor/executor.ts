@@ -57,7 +57,7 @@ type Report =
 export class Executor implements Actor {
   readonly name = 'executor';
   readonly reads = 'durable';
-  readonly #backend: Backend;
+  #backend: Backend | null = null;
   readonly #blobs: ResultStore;
   readonly #clock: Clock;
   readonly #wake: () => void;
@@ -72,7 +72,6 @@ export class Executor implements Actor {
   #running = false;
 
   constructor(parts: {
-    backend: Backend;
     blobs: ResultStore;
     clock: Clock;
     wake: () => void;
@@ -81,7 +80,6 @@ export class Executor implements Actor {
     /** How long after a kill the guest is surely dead although nobody saw it: lease and grace. */
     killWaitMs: number;
   }) {
-    this.#backend = parts.backend;
     this.#blobs = parts.blobs;
     this.#clock = parts.clock;
     this.#wake = parts.wake;
@@ -103,7 +101,8 @@ export class Executor implements Actor {
    * Takes up the work after recovery. Every guest of a former life is dead by now, so each attempt that the
    * log still shows as under way is lost.
    */
-  start(): void {
+  start(backend: Backend): void {
+    this.#backend = backend;
     this.#running = true;
     for (const [id, { context }] of this.#runs) {
       this.#gone(id, context.fence, { how: 'lost', message: 'the controller was restarted' });
@@ -130,7 +129,7 @@ export class Executor implements Actor {
     if (!report) return null;
     const { id, fence } = report;
     if (report.kind === 'gone') return { kind: 'ReportGone', id, fence, report: report.report };
-    return { kind: 'ReportStarted', id, fence, runner: report.runner, isolation: this.#backend.probe().isolation };
+    return { kind: 'ReportStarted', id, fence, runner: report.runner, isolation: this.#backend?.probe().isolation ?? 'none' };
   }
 
   answered(_command: Command, _outcome: Outcome): void {
@@ -181,7 +180,7 @@ export class Executor implements Actor {
       attempt.unwanted = false;
       return;
     }
-    const run = this.#backend.run({
+    const run = this.#backend?.run({
       fence,
       tenant,
       seed: id,

@@ -12,20 +12,21 @@ import { checkedData, type FactData, factSchemaVersion, type JobFactType } from 
 import type { Log } from '../log/log.ts';
 import { type Command, type Outcome, refused } from './commands.ts';
 import { decide, type Intent } from './decide.ts';
-import { type Change, fold, jobIdOf, newState, type State, stepJob } from './state.ts';
-import type { FactRecord } from '../events/record.ts';
+import { type Change, fold, jobIdOf, type State, stepJob } from './state.ts';
 
 /** Counted refusals, by code: what was asked in vain. */
 export type RefusalCounts = ReadonlyMap<string, number>;
 
 export class Host {
-  readonly state: State = newState();
+  readonly state: State;
   readonly #log: Log;
   readonly #clock: Clock;
   readonly #changes: Feed;
   readonly #refusals = new Map<string, number>();
 
-  constructor(parts: { log: Log; clock: Clock; changes: Feed }) {
+  /** @param parts.state  folded up to the log's head already */
+  constructor(parts: { log: Log; clock: Clock; changes: Feed; state: State }) {
+    this.state = parts.state;
     this.#log = parts.log;
     this.#clock = parts.clock;
     this.#changes = parts.changes;
@@ -33,11 +34,6 @@ export class Host {
 
   get refusals(): RefusalCounts {
     return this.#refusals;
-  }
-
-  /** Folds a record that is in the log already: recovery. Throws when it is illegal. */
-  recover(record: FactRecord): Change {
-    return fold(this.state, record);
   }
 
   /**
@@ -111,12 +107,6 @@ export class Feed {
   /** The change at `seq`; undefined when it was trimmed or is not there yet. */
   at(seq: number): Change | undefined {
     return this.#changes[seq - this.#first];
-  }
-
-  /** Starts anew after recovery: all up to `head` is folded. */
-  reset(head: number): void {
-    this.#first = head + 1;
-    this.#changes = [];
   }
 
   /** Forgets changes up to `seq`. Copies only when at least half can go, so the cost is constant on average. */

@@ -43,6 +43,8 @@ export interface ControllerFacts {
   readonly epoch: number;
   readonly configured: FactData<'controller.configured'> | null;
   readonly draining: boolean;
+  /** First seq of a cut tail that may have held promised facts; null once accepted, or when there is none. */
+  readonly tornFrom: number | null;
 }
 
 export interface State {
@@ -64,7 +66,7 @@ export function newState(): State {
     waiting: { total: 0, byTenant: new Map() },
     usage: new Map(),
     remembered: new Map(),
-    controller: { epoch: 0, configured: null, draining: false },
+    controller: { epoch: 0, configured: null, draining: false, tornFrom: null },
   };
 }
 
@@ -149,8 +151,13 @@ export function foldUsage(usage: Map<string, Usage>, move: SlotMove): void {
 
 function foldControllerFact(before: ControllerFacts, record: FactRecord): ControllerFacts {
   switch (record.type) {
-    case 'controller.recovered':
-      return { ...before, epoch: (record.data as FactData<'controller.recovered'>).epoch, draining: false };
+    case 'controller.recovered': {
+      const { epoch, fromSeq, lostIds } = record.data as FactData<'controller.recovered'>;
+      const tornFrom = lostIds && fromSeq ? fromSeq : before.tornFrom;
+      return { ...before, epoch, draining: false, tornFrom };
+    }
+    case 'controller.tailAccepted':
+      return { ...before, tornFrom: null };
     case 'controller.configured':
       return { ...before, configured: record.data as FactData<'controller.configured'> };
     case 'controller.draining':

@@ -19,6 +19,21 @@ import { foldTenantFact, type Tenants } from '../tenants/tenants.ts';
 import { type Candidate, type Policy, policies } from './policies.ts';
 import { classKey, type JobClass, Queue } from './queue.ts';
 
+/** The scheduler's fold as others may read it. */
+export interface Sight {
+  readonly queue: Queue;
+  readonly fleet: Fleet;
+  readonly tenants: Tenants;
+  readonly usage: ReadonlyMap<string, Usage>;
+  /** Slots that selected jobs are about to get. */
+  readonly promised: readonly Slot[];
+  readonly busyRunners: number;
+  readonly runners: number;
+  readonly draining: boolean;
+  readonly policy: Policy;
+  candidate(tenant: string, waitSince: number): Candidate;
+}
+
 export class Scheduler implements Actor {
   readonly name = 'scheduler';
   readonly reads = 'head';
@@ -60,6 +75,22 @@ export class Scheduler implements Actor {
     }
     if (!best) return null;
     return { kind: 'SelectJob', id: best.head.id, visit: best.head.visit, policy: this.#policy.name };
+  }
+
+  /** What it sees, read only: for `explain.ts`. */
+  get sight(): Sight {
+    return {
+      queue: this.#queue,
+      fleet: this.#fleet,
+      tenants: this.#tenants,
+      usage: this.#usage,
+      promised: this.#promisedSlots(),
+      busyRunners: this.#selected.size + this.#onRunner.size,
+      runners: this.#runners,
+      draining: this.#draining,
+      policy: this.#policy,
+      candidate: (tenant, waitSince) => this.#candidate(tenant, waitSince),
+    };
   }
 
   snapshot(): unknown {

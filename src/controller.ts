@@ -1,0 +1,334 @@
+/**
+ * One life of the controller: from an opened log, through recovery and service, to a clean stop.
+ *
+ * Why a life and not a process: when a write of the log fails, memory may say more than the disk, and
+ * nothing in it can be trusted. Then this life ends, with every fold, and a new one recovers from the log,
+ * exactly as after a crash; there is no second way to recover. `main.ts` and the simulator begin lives; they
+ * differ only in the ports that they hand in.
+ *
+ * Order of a start: read and verify the log, fold with commands muted, write `controller.recovered`
+ * durably, make sure that no guest of a former life is left, then executor, actors, timers, and last the door.
+ * Test: `test/flow.test.ts`, `test/restart.test.ts`.
+ */
+import { Attestor, type SignReport } from './attestation/attestor.ts';
+import type { Clock } from './clock.ts';
+import { BerthError, invariant } from './errors.ts';
+import { canonicalJson } from './events/canonical.ts';
+import type { FactData } from './events/facts.ts';
+import type { FactRecord, Sha256 } from './events/record.ts';
+import type { Backend } from './executor/backend.ts';
+import { Gate } from './intake/gate.ts';
+import { Executor, type ResultStore } from './executor/executor.ts';
+import type { Actor } from './jobs/actor.ts';
+import type { Command, Outcome } from './jobs/commands.ts';
+import { Concluder } from './jobs/concluder.ts';
+import { Feed, Host } from './jobs/host.ts';
+import { Pump } from './jobs/pump.ts';
+import { fold, newState, type State } from './jobs/state.ts';
+import { Timekeeper } from './jobs/timekeeper.ts';
+import type { Log, OpenedLog, TailCut } from './log/log.ts';
+import { Scheduler } from './scheduler/scheduler.ts';
+import { placementName } from './slots/placement.ts';
+import { SlotManager } from './slots/slot-manager.ts';
+import { Views } from './views/views.ts';
+
+/** A GPU that the configuration names. */
+export interface ConfiguredGpu {
+  readonly id: string;
+  readonly board: string;
+  readonly enforcement: 'simulated' | 'advisory' | 'enforced';
+}
+
+export interface ControllerSettings {
+  readonly fleet: readonly ConfiguredGpu[];
+  readonly policy: string;
+  readonly attestMs: number;
+  readonly stopMs: number;
+  readonly lossesMax: number;
+  readonly queuedMax: number;
+  /** How long after its kill an unseen guest is surely dead: lease and grace. */
+  readonly killWaitMs: number;
+  readonly version: string;
+}
+
+export interface ControllerParts {
+  readonly clock: Clock;
+  readonly sha256: Sha256;
+  readonly blobs: ResultStore;
+  readonly sign: SignReport;
+  readonly settings: ControllerSettings;
+  /** Runs a function soon, never at once. */
+  readonly defer: (fn: () => void) => void;
+  /** Opens the log and hands over what is in it, in order. */
+  readonly openLog: (onRecords: (batch: readonly FactRecord[]) => void) => Promise<OpenedLog>;
+  /** Kills guests of former lives and waits until they are gone. */
+  readonly killFormerGuests: () => Promise<number>;
+  readonly startBackend: () => Promise<Backend>;
+  /** Serve although the log lost records at its end that someone may have been told about. */
+  readonly acceptTornTail: boolean;
+  /** The life can't go on: the log failed, or a rule of ours is broken. Called at most once. */
+  readonly onFault: (error: unknown) => void;
+}
+
+/** How often every to-do list is worked off again, whether or not anything happened, ms. */
+const sweepMs = 2_000;
+
+/** All folds of host and actors as canonical text; its hash is the state hash. */
+export function stateText(state: State, actors: readonly Actor[]): string {
+  const folds = Object.fromEntries(actors.map((actor) => [actor.name, actor.snapshot()]));
+  return canonicalJson({ actors: folds, host: state });
+}
+
+/** The actors whose folds make up the state, in the order in which a job meets them. */
+export interface Cast {
+  readonly attestor: Attestor;
+  readonly concluder: Concluder;
+  readonly scheduler: Scheduler;
+  readonly slotManager: SlotManager;
+  readonly executor: Executor;
+  readonly timekeeper: Timekeeper;
+  readonly all: readonly Actor[];
+}
+
+/** Makes the actors around one state. Also used offline, with commands muted, to recompute a state hash. */
+export function castAround(
+  state: State,
+  parts: Pick<ControllerParts, 'blobs' | 'sign' | 'clock'> & { killWaitMs: number; wake: () => void },
+): Cast {
+  const { clock, wake } = parts;
+  const attestor = new Attestor(parts);
+  const concluder = new Concluder();
+  const scheduler = new Scheduler();
+  const slotManager = new SlotManager();
+  const executor = new Executor({ ...parts, head: state });
+  const timekeeper = new Timekeeper({ clock, wake });
+  const all = [attestor, concluder, scheduler, slotManager, executor, timekeeper];
+  return { attestor, concluder, scheduler, slotManager, executor, timekeeper, all };
+}
+
+export class Controller {
+  readonly log: Log;
+  readonly cut: TailCut | null;
+  readonly state: State;
+  readonly views: Views;
+  readonly gate: Gate;
+  readonly executor: Executor;
+  /** What recovery found: the state it came back to, and after which seq. */
+  readonly recovered: { readonly stateHash: string; readonly ofSeq: number };
+  readonly #parts: ControllerParts;
+  readonly #cast: Cast;
+  readonly #host: Host;
+  readonly #pump: Pump;
+  #backend: Backend | null = null;
+  #offs: (() => void)[] = [];
+  #ended = false;
+
+  /** Recovers from the log and takes up service. Rejects when the log is damaged or can't be written. */
+  static async begin(parts: ControllerParts): Promise<Controller> {
+    const state = newState();
+    const views = new Views();
+    const gate = new Gate();
+    let wake = (): void => undefined;
+    const cast = castAround(state, { ...parts, killWaitMs: parts.settings.killWaitMs, wake: () => wake() });
+    const opened = await parts.openLog((batch) => {
+      for (const record of batch) {
+        const change = fold(state, record);
+        for (const actor of [...cast.all, gate, views]) actor.fold(change);
+      }
+    });
+    const controller = new Controller(parts, opened, state, { views, gate, cast });
+    wake = () => controller.#pump.wake();
+    try {
+      await controller.#takeUp();
+      return controller;
+    } catch (error) {
+      await controller.end();
+      throw error;
+    }
+  }
+
+  private constructor(
+    parts: ControllerParts,
+    opened: OpenedLog,
+    state: State,
+    { views, gate, cast }: { views: Views; gate: Gate; cast: Cast },
+  ) {
+    this.#parts = parts;
+    this.#cast = cast;
+    this.log = opened.log;
+    this.cut = opened.cut;
+    this.state = state;
+    this.views = views;
+    this.gate = gate;
+    this.executor = cast.executor;
+    this.recovered = { stateHash: parts.sha256(stateText(state, cast.all)), ofSeq: opened.log.head };
+    const changes = new Feed(opened.log.head);
+    this.#host = new Host({ log: opened.log, clock: parts.clock, changes, state });
+    this.#pump = new Pump({
+      log: opened.log,
+      host: this.#host,
+      changes,
+      actors: [...cast.all, gate, views],
+      defer: parts.defer,
+      onFault: (error) => this.#fault(error),
+    });
+  }
+
+  /** Asks the writer for a fact; resolves when its answer rests on durable facts alone, and the views show them. */
+  async ask(command: Command, author: string): Promise<Outcome> {
+    const outcome = await this.#pump.ask(command, author);
+    // Every answer waits, refusals and repeats too: they rest on what is at head now.
+    const { head } = this.log;
+    await this.log.whenDurable(head);
+    await this.views.whenSeen(head);
+    return outcome;
+  }
+
+  /** Refused commands so far, by code. */
+  get refusals(): ReadonlyMap<string, number> {
+    return this.#host.refusals;
+  }
+
+  get backend(): Backend | null {
+    return this.#backend;
+  }
+
+  async #takeUp(): Promise<void> {
+    const { acceptTornTail, clock, killFormerGuests, startBackend } = this.#parts;
+    this.#offs.push(this.log.onChange(() => this.#onLogChange()));
+    const { cut } = this;
+    await this.#note('controller.recovered', {
+      ...(cut ? { bytes: cut.bytes } : {}),
+      epoch: this.log.epoch,
+      ...(cut ? { fromSeq: cut.fromSeq, lostIds: cut.ids.length } : {}),
+      ...this.recovered,
+    });
+    const { tornFrom } = this.state.controller;
+    if (tornFrom !== null && acceptTornTail) await this.#note('controller.tailAccepted', { fromSeq: tornFrom });
+    await killFormerGuests();
+    this.#backend = await startBackend();
+    await this.#configure(this.#backend.runners);
+    this.#cast.executor.start(this.#backend);
+    this.#cast.attestor.start();
+    this.#cast.timekeeper.start();
+    const sweep = (): void => {
+      this.#pump.wake();
+      if (!this.#ended) this.#offs[0] = clock.after(sweepMs, sweep);
+    };
+    this.#offs.unshift(clock.after(sweepMs, sweep));
+    this.#pump.wake();
+  }
+
+  /** Brings settings and fleet into the log, where everyone reads them. */
+  async #configure(runners: number): Promise<void> {
+    const { attestMs, fleet, lossesMax, policy, queuedMax, stopMs, version } = this.#parts.settings;
+    await this.#note('controller.configured', {
+      attestMs,
+      lossesMax,
+      placement: placementName,
+      policy,
+      queuedMax,
+      runners,
+      stopMs,
+      version,
+    });
+    for (const { id, board, enforcement } of fleet) {
+      const known = this.state.fleet.get(id);
+      if (known && known.board !== board) {
+        throw new BerthError('ERR_CONFIG', `${id} is a ${known.board} in the log and a ${board} in --fleet; name it otherwise`);
+      }
+      if (!known) await this.#ask({ kind: 'Note', type: 'slot.added', stream: `slot.${id}`, data: { board, enforcement } });
+      else if (known.machine.state !== 'serving' && this.#leftByFleet.has(id)) {
+        await this.#ask({ kind: 'Note', type: 'slot.restored', stream: `slot.${id}`, data: { reason: notInFleet } });
+      }
+    }
+    const named = new Set(fleet.map(({ id }) => id));
+    for (const { id, machine } of this.state.fleet.values()) {
+      if (named.has(id) || machine.state !== 'serving') continue;
+      await this.#ask({ kind: 'Note', type: 'slot.drained', stream: `slot.${id}`, data: { reason: notInFleet } });
+    }
+  }
+
+  /** GPUs that were drained only because a former fleet setting left them out. */
+  get #leftByFleet(): ReadonlySet<string> {
+    return this.views.drainedFor(notInFleet);
+  }
+
+  async #note<T extends 'controller.recovered' | 'controller.tailAccepted' | 'controller.configured' | 'controller.draining' | 'controller.stopped'>(
+    type: T,
+    data: FactData<T>,
+  ): Promise<void> {
+    await this.#ask({ kind: 'Note', type, stream: 'controller', data } as Command);
+  }
+
+  async #ask(command: Command): Promise<void> {
+    const outcome = await this.ask(command, 'controller');
+    invariant(!('refused' in outcome), `${command.kind} at start: ${'refused' in outcome ? outcome.reason : ''}`);
+  }
+
+  #onLogChange(): void {
+    if (this.log.failure) this.#fault(this.log.failure);
+    else this.#pump.wake();
+  }
+
+  #faulted = false;
+  #fault(error: unknown): void {
+    if (this.#faulted || this.#ended) return;
+    this.#faulted = true;
+    this.gate.logFailed();
+    this.#pump.stop();
+    this.#parts.onFault(error);
+  }
+
+  /**
+   * Stops taking jobs, gives those that run until `deadlineMs` (mode `finish`) or none (`requeue`), sends the
+   * rest back to the queue, and ends with `controller.stopped` and a sealed log. Never waits longer than
+   * `deadlineMs` plus the time a kill takes.
+   */
+  async drain(mode: 'finish' | 'requeue', deadlineMs: number): Promise<void> {
+    if (this.#ended || this.#faulted) return this.end();
+    const { clock, settings } = this.#parts;
+    const endsAtMs = clock.monotonicMs() + (mode === 'finish' ? deadlineMs : 0);
+    await this.#note('controller.draining', { deadlineMs, mode });
+    await this.#until(() => this.#holding().length === 0 || clock.monotonicMs() >= endsAtMs);
+    const lastMs = clock.monotonicMs() + settings.killWaitMs + settings.stopMs;
+    await this.#until(async () => {
+      for (const job of this.#holding()) {
+        if (job.state !== 'starting' && job.state !== 'running') continue;
+        const { id, visit } = job.context;
+        await this.ask({ kind: 'EvictJob', id, visit, reason: 'shutdown' }, 'jobs');
+      }
+      return this.#holding().length === 0 || clock.monotonicMs() >= lastMs;
+    });
+    await this.#note('controller.stopped', { running: this.#holding().length });
+    await this.end();
+  }
+
+  #holding() {
+    return [...this.state.usage.keys()].length === 0
+      ? []
+      : [...this.state.jobs.values()].filter(({ context }) => context.slots !== null);
+  }
+
+  async #until(done: () => boolean | Promise<boolean>): Promise<void> {
+    while (!this.#faulted && !(await done())) {
+      await new Promise<void>((resume) => this.#parts.clock.after(20, resume));
+    }
+  }
+
+  /** Ends this life at once: guests die, nothing more is written, the log is closed. Idempotent. */
+  async end(): Promise<void> {
+    if (this.#ended) return;
+    this.#ended = true;
+    for (const off of this.#offs) off();
+    this.#cast.timekeeper.stop();
+    this.#cast.executor.stop();
+    this.#cast.attestor.stop();
+    this.#pump.stop();
+    await this.#backend?.stop();
+    // A failed log has nothing left to close in order; its files are released all the same.
+    await this.log.close().catch(() => undefined);
+  }
+}
+
+const notInFleet = 'not in the configured fleet';

@@ -1,0 +1,263 @@
+/**
+ * The door: the one admission path, behind HTTP and NATS alike.
+ *
+ * Why one: two doors with two sets of checks become one weak door. Who comes in, by which way ever, passes
+ * identity, signature, sizes, schema, presence of blobs and the queue bound here, and gets the same answer.
+ * What the door refuses is no job: it consumes no key and no token, and is counted as `intake.refused`.
+ * Test: `test/intake/door.test.ts`.
+ */
+import { claimedIssuer, isDenied, jobText, requestCharsMax, verifyRequest, verifyToken } from '../attestation/request.ts';
+import { hexOf } from '../attestation/attestor.ts';
+import type { Clock, Ids } from '../clock.ts';
+import type { Controller } from '../controller.ts';
+import { BerthError, type ErrorCode, type FieldError } from '../errors.ts';
+import { nestingWithin } from '../events/nesting.ts';
+import type { Sha256 } from '../events/record.ts';
+import { type JobSpec, jobSpecSchema } from '../events/spec.ts';
+import type { JobCommand, Outcome } from '../jobs/commands.ts';
+import { decideRepeat } from '../jobs/decide.ts';
+import { explain } from '../scheduler/explain.ts';
+import { couldEverFit, place } from '../slots/placement.ts';
+import { keyAt, type Tenant } from '../tenants/tenants.ts';
+import { jobView } from '../views/job-view.ts';
+import { type Answer, problem } from './answer.ts';
+
+/** Who asks. `admin` may see and change everything; a tenant only what is its own. */
+export interface Identity {
+  readonly tenant: string;
+  readonly admin: boolean;
+}
+
+/** The name under which the operator's own key issues tokens. No tenant can have it. */
+export const adminName = 'admin';
+
+/** JSON bodies: bytes and nesting. */
+export const jsonBytesMax = 256 * 1024;
+const nestingMax = 16;
+const cachedTokensMax = 10_000;
+
+/** Job ids, keys and traceparents as they may come in from outside. */
+const idempotencyKeyPattern = /^[\x21-\x7e]{1,128}$/;
+const tracePattern = /^00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$/;
+
+export interface DoorParts {
+  /** The present life; null while one ends and the next recovers. */
+  readonly life: () => Controller | null;
+  /** The admin's public key, registered nowhere in the log. */
+  readonly admin: Tenant;
+  readonly blobs: { has(tenant: string, sha256: string): Promise<boolean> };
+  readonly clock: Clock;
+  readonly ids: Ids;
+  readonly sha256: Sha256;
+}
+
+export interface Submission {
+  readonly text: string;
+  /** `signed`: a compact JWS. `json`: `{job, idempotencyKey?}` from an authenticated tenant. */
+  readonly form: 'signed' | 'json';
+  readonly identity: Identity | null;
+  readonly idempotencyKey: string | null;
+  readonly trace: string | null;
+  readonly via: 'http' | 'nats';
+}
+
+/** A request that passed all checks that need no writer. */
+type Checked = Omit<Extract<JobCommand, { kind: 'SubmitJob' }>, 'kind' | 'id'>;
+
+export class Door {
+  readonly #parts: DoorParts;
+  readonly #tokens = new Map<string, { readonly identity: Identity; readonly kid: string; readonly expMs: number }>();
+  readonly #refusals = new Map<string, { tenant: string; code: ErrorCode; count: number; fromMs: number }>();
+  #refusalsArmed = false;
+
+  constructor(parts: DoorParts) {
+    this.#parts = parts;
+  }
+
+  /** Who holds this bearer token, or the problem with it. */
+  async authenticate(authorization: string | undefined): Promise<Identity | Answer> {
+    const token = /^Bearer ([A-Za-z0-9_.-]+)$/.exec(authorization ?? '')?.[1];
+    if (!token) return problem('ERR_UNAUTHENTICATED', 'send Authorization: Bearer TOKEN, signed with the tenant key');
+    const nowMs = this.#parts.clock.wallMs();
+    const cached = this.#tokens.get(token);
+    const issuer = cached ? cached.identity.tenant : claimedIssuer(token);
+    const tenant = issuer === null ? undefined : this.#tenant(issuer);
+    const seq = this.#parts.life()?.log.head ?? 0;
+    if (!tenant) return this.#unauthenticated('the token is not signed by a registered key');
+    // A cached token still has to be in time, and its key must not have been revoked meanwhile.
+    if (cached && cached.expMs > nowMs && keyAt(tenant, cached.kid, seq)) return cached.identity;
+    const verified = await verifyToken(token, tenant, { seq, nowMs });
+    if (isDenied(verified)) return this.#unauthenticated(verified.reason);
+    const identity = { tenant: tenant.name, admin: tenant.name === adminName };
+    if (this.#tokens.size >= cachedTokensMax) this.#tokens.clear();
+    this.#tokens.set(token, { identity, ...verified });
+    return identity;
+  }
+
+  /** Takes a job in: 202 when `submitted` is durable, the same answer for the same key, or a problem. */
+  async submit(submission: Submission): Promise<Answer> {
+    const life = this.#parts.life();
+    const closed = life ? life.gate.closed : { code: 'ERR_READ_ONLY' as const, reason: 'the controller is recovering' };
+    if (!life || closed) return problem(closed?.code ?? 'ERR_READ_ONLY', closed?.reason ?? '');
+    const checked = await this.#check(submission, life);
+    if ('status' in checked) return checked;
+    const repeat = decideRepeat(life.state, checked);
+    if (!repeat) {
+      const missing = await this.#missingBlobs(checked.tenant, checked.spec);
+      if (missing.length > 0) {
+        return this.#refuse(checked.tenant, 'ERR_BLOB_MISSING', missing.map(({ message }) => message).join('; '), missing);
+      }
+    }
+    const outcome = await life.ask({ kind: 'SubmitJob', id: this.#parts.ids.jobId(), ...checked }, 'intake');
+    if ('refused' in outcome) return this.#refuse(checked.tenant, outcome.refused, outcome.reason);
+    return this.#accepted(life, outcome);
+  }
+
+  /** Would this job be admitted, could it ever fit, does it fit now? Writes nothing. */
+  async validate(submission: Submission): Promise<Answer> {
+    const life = this.#parts.life();
+    if (!life) return problem('ERR_READ_ONLY', 'the controller is recovering');
+    const checked = await this.#check(submission, life);
+    if ('status' in checked) return checked;
+    const missing = await this.#missingBlobs(checked.tenant, checked.spec);
+    if (missing.length > 0) return problem('ERR_BLOB_MISSING', missing.map(({ message }) => message).join('; '), missing);
+    const shape = { profile: checked.spec.slot, gpus: checked.spec.gpus };
+    const everFits = couldEverFit(life.views.state.fleet, shape);
+    const fitsNow = place(life.views.state.fleet, shape) !== null;
+    return { status: 200, body: { admitted: life.gate.closed === null, everFits, fitsNow, spec: checked.spec } };
+  }
+
+  /** Asks for the end of a job: 202, 404 when it is not yours, 409 when it has ended. */
+  async cancel(id: string, identity: Identity): Promise<Answer> {
+    const life = this.#parts.life();
+    if (!life || life.gate.state === 'readOnly') return problem('ERR_READ_ONLY', 'the log cannot be written');
+    const tenant = identity.admin ? null : identity.tenant;
+    const outcome = await life.ask({ kind: 'CancelJob', id, tenant, by: identity.tenant }, 'jobs');
+    if ('refused' in outcome) return problem(outcome.refused, outcome.reason);
+    return this.#accepted(life, outcome);
+  }
+
+  /** One job's view, or 404, the same for unknown and for foreign ids. */
+  job(id: string, identity: Identity): Answer {
+    const found = this.#parts.life()?.views.job(id);
+    if (!found || !mayRead(identity, found.job.context.tenant)) return problem('ERR_NOT_FOUND', `no job ${id}`);
+    const view = jobView(found.job, found.trail);
+    return { status: 200, body: view, headers: { etag: `"${view.version}"` } };
+  }
+
+  /** Why a job waits: every reason that holds. */
+  explain(id: string, identity: Identity): Answer {
+    const life = this.#parts.life();
+    const found = life?.views.job(id);
+    if (!life || !found || !mayRead(identity, found.job.context.tenant)) return problem('ERR_NOT_FOUND', `no job ${id}`);
+    return { status: 200, body: { id, ...explain(life.views.scheduler.sight, found.job), asOfSeq: life.views.seq } };
+  }
+
+  async #check(submission: Submission, life: Controller): Promise<Checked | Answer> {
+    const { form, text, via, identity } = submission;
+    const trace = submission.trace !== null && tracePattern.test(submission.trace) ? submission.trace : null;
+    if (form === 'signed') {
+      const tenant = this.#tenant(claimedIssuer(text) ?? '');
+      if (!tenant || tenant.name === adminName) return this.#refuse(null, 'ERR_SIGNATURE', 'the request names no tenant known here');
+      const asOf = { seq: life.log.head, nowMs: this.#parts.clock.wallMs() };
+      const signed = text.length > requestCharsMax ? null : await verifyRequest(text, tenant, asOf);
+      if (!signed) return this.#refuse(tenant.name, 'ERR_TOO_LARGE', `a signed request has at most ${requestCharsMax} characters`);
+      if (isDenied(signed)) return this.#refuse(tenant.name, signed.code, signed.reason);
+      const { jti, kid } = signed;
+      const key = signed.idempotencyKey ?? submission.idempotencyKey;
+      return this.#spec(signed.job, { tenant: tenant.name, jti, kid, request: text, idempotencyKey: key, trace, via });
+    }
+    if (!identity) return problem('ERR_UNAUTHENTICATED', 'an unsigned job needs a bearer token');
+    const tenant = this.#tenant(identity.tenant);
+    if (!tenant?.terms.unsigned || identity.admin) return this.#refuse(identity.tenant, 'ERR_UNSIGNED', 'this tenant sends signed jobs only');
+    const body = parseBody(text);
+    if ('code' in body) return this.#refuse(tenant.name, body.code, body.reason);
+    const idempotencyKey = submission.idempotencyKey ?? body.idempotencyKey;
+    return this.#spec(body.job, { tenant: tenant.name, jti: null, kid: null, request: null, idempotencyKey, trace, via });
+  }
+
+  #spec(job: unknown, rest: Omit<Checked, 'spec' | 'jobDigest'>): Checked | Answer {
+    if (rest.idempotencyKey !== null && !idempotencyKeyPattern.test(rest.idempotencyKey)) {
+      return this.#refuse(rest.tenant, 'ERR_BAD_REQUEST', 'an idempotency key has 1 to 128 visible ASCII characters');
+    }
+    const parsed = jobSpecSchema.safeParse(job);
+    if (!parsed.success) {
+      const fields = parsed.error.issues.slice(0, 20).map(({ path, message }) => ({ field: ['job', ...path].join('.'), message }));
+      const [first] = fields;
+      return this.#refuse(rest.tenant, 'ERR_BAD_SPEC', `${first?.field}: ${first?.message}`, fields);
+    }
+    return { ...rest, spec: parsed.data, jobDigest: `sha256:${this.#parts.sha256(jobText(job))}` };
+  }
+
+  async #missingBlobs(tenant: string, spec: JobSpec): Promise<FieldError[]> {
+    const missing: FieldError[] = [];
+    for (const member of ['module', 'model', 'input'] as const) {
+      const digest = spec[member];
+      if (digest && !(await this.#parts.blobs.has(tenant, hexOf(digest)))) {
+        missing.push({ field: `job.${member}`, message: `no blob ${digest} of yours is here` });
+      }
+    }
+    return missing;
+  }
+
+  #accepted(life: Controller, outcome: Exclude<Outcome, { refused: ErrorCode }>): Answer {
+    const id = 'same' in outcome ? outcome.same : (outcome.id ?? '');
+    const found = life.views.job(id);
+    if (!found) throw new BerthError('ERR_INTERNAL', `job ${id} is not in the views`);
+    const view = jobView(found.job, found.trail);
+    return { status: 202, body: view, headers: { location: `/v1/jobs/${id}`, etag: `"${view.version}"` } };
+  }
+
+  #tenant(name: string): Tenant | undefined {
+    return name === adminName ? this.#parts.admin : this.#parts.life()?.views.state.tenants.get(name);
+  }
+
+  #unauthenticated(reason: string): Answer {
+    return this.#refuse(null, 'ERR_UNAUTHENTICATED', reason);
+  }
+
+  /** The problem, counted. Counts become at most one fact a second for each tenant and code. */
+  #refuse(tenant: string | null, code: ErrorCode, reason: string, fields: readonly FieldError[] = []): Answer {
+    const name = tenant ?? 'unknown';
+    const key = `${name} ${code}`;
+    const known = this.#refusals.get(key);
+    if (known) known.count += 1;
+    else this.#refusals.set(key, { tenant: name, code, count: 1, fromMs: this.#parts.clock.wallMs() });
+    if (!this.#refusalsArmed) {
+      this.#refusalsArmed = true;
+      this.#parts.clock.after(1_000, () => this.#noteRefusals());
+    }
+    return problem(code, reason, fields);
+  }
+
+  #noteRefusals(): void {
+    this.#refusalsArmed = false;
+    const refusals = [...this.#refusals.values()];
+    this.#refusals.clear();
+    const toMs = this.#parts.clock.wallMs();
+    for (const { tenant, code, count, fromMs } of refusals) {
+      const data = { code, count, fromMs, toMs: Math.max(fromMs, toMs) };
+      // Lost with the life when the log is failing: a count of refusals is not worth a second failure.
+      void this.#parts.life()?.ask({ kind: 'Note', type: 'intake.refused', stream: `intake.${tenant}`, data }, 'intake').catch(() => undefined);
+    }
+  }
+}
+
+/** May this identity read what belongs to `tenant`? */
+export const mayRead = (identity: Identity, tenant: string): boolean => identity.admin || identity.tenant === tenant;
+
+function parseBody(text: string): { job: unknown; idempotencyKey: string | null } | { code: ErrorCode; reason: string } {
+  if (text.length > jsonBytesMax) return { code: 'ERR_TOO_LARGE', reason: `a JSON body has at most ${jsonBytesMax} bytes` };
+  if (!nestingWithin(text, nestingMax)) return { code: 'ERR_BAD_REQUEST', reason: `nested deeper than ${nestingMax}` };
+  let body: unknown;
+  try {
+    body = JSON.parse(text);
+  } catch {
+    return { code: 'ERR_BAD_REQUEST', reason: 'the body is not JSON' };
+  }
+  if (typeof body !== 'object' || body === null || !('job' in body)) {
+    return { code: 'ERR_BAD_REQUEST', reason: 'the body must be {"job": {…}}' };
+  }
+  const { idempotencyKey } = body as { idempotencyKey?: unknown };
+  return { job: body.job, idempotencyKey: typeof idempotencyKey === 'string' ? idempotencyKey : null };
+}

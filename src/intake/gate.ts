@@ -1,0 +1,78 @@
+/**
+ * The gate: whether the door is open, as a state of `machines/controller.ts`. Folded from the log, plus
+ * the one event that no log can hold: that the log itself failed.
+ *
+ * Why a state and not a flag here and there: "full", "draining" and "read only" each have one answer, and
+ * probes, the door and the dashboard must give the same one. Test: `test/intake/gate.test.ts`.
+ */
+import { compileTable, type Folded } from '../../machines/compile.ts';
+import { type ControllerEvent, type ControllerState, controllerMachine } from '../../machines/controller.ts';
+import type { ErrorCode } from '../errors.ts';
+import type { FactData } from '../events/facts.ts';
+import type { Actor } from '../jobs/actor.ts';
+import { type Change, isWaiting } from '../jobs/state.ts';
+
+const table = compileTable<ControllerState, Record<string, never>, ControllerEvent>(controllerMachine);
+
+export class Gate implements Actor {
+  readonly name = 'gate';
+  readonly reads = 'head';
+  #machine: Folded<ControllerState, Record<string, never>> = { state: table.initial, context: {} };
+  #waiting = 0;
+  #queuedMax = Number.POSITIVE_INFINITY;
+  #tornFrom: number | null = null;
+
+  get state(): ControllerState {
+    return this.#machine.state;
+  }
+
+  /** Why no job is taken now, or null. A full queue is answered by the writer, which knows whose bound it is. */
+  get closed(): { readonly code: ErrorCode; readonly reason: string } | null {
+    switch (this.state) {
+      case 'recovering':
+        return { code: 'ERR_READ_ONLY', reason: 'the controller is recovering from its log' };
+      case 'readOnly':
+        return { code: 'ERR_READ_ONLY', reason: 'the log cannot be written' };
+      case 'draining':
+      case 'stopped':
+        return { code: 'ERR_DRAINING', reason: 'the controller is shutting down' };
+      default:
+        return this.#tornFrom === null
+          ? null
+          : { code: 'ERR_TORN_TAIL', reason: `facts from seq ${this.#tornFrom} on were lost with the log's tail` };
+    }
+  }
+
+  fold({ record, before, after }: Change): void {
+    if (record.type.startsWith('controller.')) this.#foldController(record.type, record.data);
+    this.#waiting += Number(isWaiting(after)) - Number(isWaiting(before));
+    this.#step({ type: this.#waiting >= this.#queuedMax ? 'queue.full' : 'queue.freed' });
+  }
+
+  /** The log failed: until a new life has recovered, nothing is taken. */
+  logFailed(): void {
+    this.#step({ type: 'log.failed' });
+  }
+
+  decide(): null {
+    return null;
+  }
+
+  snapshot(): unknown {
+    return { state: this.state, waiting: this.#waiting };
+  }
+
+  #foldController(type: string, data: unknown): void {
+    if (type === 'controller.configured') this.#queuedMax = (data as FactData<'controller.configured'>).queuedMax;
+    if (type === 'controller.tailAccepted') this.#tornFrom = null;
+    if (type === 'controller.recovered') {
+      const { fromSeq, lostIds } = data as FactData<'controller.recovered'>;
+      if (fromSeq && lostIds) this.#tornFrom = fromSeq;
+    }
+    this.#step({ type } as ControllerEvent);
+  }
+
+  #step(event: ControllerEvent): void {
+    this.#machine = table.step(this.#machine, event) ?? this.#machine;
+  }
+}

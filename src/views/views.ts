@@ -1,0 +1,109 @@
+/**
+ * The views: what may be told to the outside. A fold like any other, but only up to what is durable.
+ *
+ * Why not read the writer's state: it may hold facts that a crash would still drop. Whoever was shown a
+ * job as succeeded must find it succeeded after the crash, too. And since this fold never runs ahead of
+ * the disk, it stays true, and readable, when the log can't be written any more.
+ * Test: `test/views/views.test.ts`.
+ */
+import { compileTable, type Folded } from '../../machines/compile.ts';
+import type { JobFact } from '../../machines/job.ts';
+import { newRun, type RunContext, runMachine, type RunState } from '../../machines/run.ts';
+import type { FactData } from '../events/facts.ts';
+import type { Actor } from '../jobs/actor.ts';
+import { type Change, fold, type Job, newState, type State } from '../jobs/state.ts';
+import { Scheduler } from '../scheduler/scheduler.ts';
+
+const runTable = compileTable<RunState, RunContext, JobFact>(runMachine as never);
+
+/** Attempts of one job that are remembered for its view. */
+const attemptsMax = 32;
+
+/** What the views keep of a job beside its state. */
+export interface JobTrail {
+  /** Last fact: seq and version in the stream. */
+  readonly seq: number;
+  readonly version: number;
+  /** Traceparent that came with the request. */
+  readonly trace: string | null;
+  readonly attempts: readonly Folded<RunState, RunContext>[];
+}
+
+export class Views implements Actor {
+  readonly name = 'views';
+  readonly reads = 'durable';
+  readonly state: State = newState();
+  /** The scheduler's fold, once more, at the durable point: for `explain`. */
+  readonly scheduler = new Scheduler();
+  readonly #trails = new Map<string, JobTrail>();
+  readonly #drained = new Map<string, string>();
+  readonly #listeners = new Set<(change: Change) => void>();
+  readonly #awaited: { readonly seq: number; readonly resolve: () => void }[] = [];
+  #seq = 0;
+
+  /** Seq up to which everything here is folded. */
+  get seq(): number {
+    return this.#seq;
+  }
+
+  fold(change: Change): void {
+    const { record } = change;
+    const own = fold(this.state, record);
+    this.scheduler.fold(own);
+    if (own.after) this.#follow(own.after, change);
+    if (record.type === 'slot.drained') {
+      this.#drained.set(record.subject.split('.')[1] ?? '', (record.data as FactData<'slot.drained'>).reason);
+    }
+    this.#seq = record.seq;
+    for (const listener of this.#listeners) listener(own);
+    // Asked for in the order of the log's head, so the first is always the next to be due.
+    while (this.#awaited[0] && this.#awaited[0].seq <= this.#seq) this.#awaited.shift()?.resolve();
+  }
+
+  decide(): null {
+    return null;
+  }
+
+  snapshot(): unknown {
+    return this.state;
+  }
+
+  /** Called with each durable change, in order, replayed ones included; returns a function that stops it. */
+  onChange(listener: (change: Change) => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  /** Resolves when everything up to `seq` is folded here: who was answered can read what they wrote. */
+  whenSeen(seq: number): Promise<void> {
+    if (this.#seq >= seq) return Promise.resolve();
+    return new Promise((resolve) => this.#awaited.push({ seq, resolve }));
+  }
+
+  job(id: string): { readonly job: Job; readonly trail: JobTrail } | null {
+    const job = this.state.jobs.get(id);
+    const trail = this.#trails.get(id);
+    return job && trail ? { job, trail } : null;
+  }
+
+  /** GPUs whose last drain gave this reason. */
+  drainedFor(reason: string): ReadonlySet<string> {
+    return new Set([...this.#drained].filter(([, given]) => given === reason).map(([id]) => id));
+  }
+
+  #follow(after: Job, { record }: Change): void {
+    const { id } = after.context;
+    const known = this.#trails.get(id);
+    const trace = known ? known.trace : record.trace;
+    this.#trails.set(id, { seq: record.seq, version: record.version, trace, attempts: nextAttempts(known?.attempts ?? [], record) });
+  }
+}
+
+function nextAttempts(attempts: JobTrail['attempts'], record: Change['record']): JobTrail['attempts'] {
+  const event = { type: record.type, seq: record.seq, at: record.at, data: record.data } as JobFact;
+  const last = attempts.at(-1);
+  const stepped = last && runTable.step(last, event);
+  if (stepped) return [...attempts.slice(0, -1), stepped];
+  const begun = runTable.step({ state: runTable.initial, context: newRun }, event);
+  return begun ? [...attempts, begun].slice(-attemptsMax) : attempts;
+}
