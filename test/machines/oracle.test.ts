@@ -23,13 +23,16 @@ const scope = (newActor() as unknown as { _actorScope: Parameters<typeof jobMach
 
 const t = suite('the oracle');
 
-t('table, pure transitions and live actor agree on every state, context and refusal', () => {
+const agree = 'table, pure transitions and live actor agree on every state, context and refusal';
+t(agree, agreeAlways, { limitMs: 200_000 });
+
+function agreeAlways(): void {
   const seen = { states: new Set<JobState>(), refused: 0, afterEnd: 0 };
   holds(anyHistory, 1_000, (history) => agreeOn(history, seen));
   assert.equal([...seen.states].sort(), [...states].sort(), 'some state was never visited');
   assert.ok(seen.refused > 500, `only ${seen.refused} refused facts`);
   assert.ok(seen.afterEnd > 500, `only ${seen.afterEnd} facts after an end`);
-});
+}
 
 function agreeOn(
   history: readonly JobFact[],
