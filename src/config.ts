@@ -1,0 +1,127 @@
+/**
+ * Every setting: its bounds, its default, and what choosing otherwise costs. Read once, at start.
+ *
+ * Why one file: a setting that is read where it is used has no bounds, no list and no answer to "which
+ * value won?". Flag beats environment beats file beats default; `berth config show` prints the winner.
+ * Test: `test/config.test.ts`.
+ */
+import { existsSync, readFileSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
+import { z } from 'zod';
+import { BerthError } from './errors.ts';
+import { policies } from './scheduler/policies.ts';
+
+const whole = (min: number, max: number) => z.coerce.number().int().min(min).max(max);
+const flag = z.preprocess((value) => (value === 'true' || value === '1' ? true : value === 'false' || value === '0' ? false : value), z.boolean());
+
+/** One core is left to the controller: guests that starve it would starve their own deadlines. */
+const runnersDefault = Math.max(1, availableParallelism() - 1);
+
+export const settingsSchema = z.strictObject({
+  /** HOST:PORT. Port 0 takes a free one and prints it. Beyond loopback, put TLS in front. */
+  listen: z
+    .string()
+    .regex(/^(\[[0-9a-fA-F:]+\]|[A-Za-z0-9.-]+):[0-9]{1,5}$/, 'must be HOST:PORT')
+    .default('127.0.0.1:7070'),
+  /** Log, blobs, keys and runner records. One controller a directory. */
+  data: z.string().min(1).default('data'),
+  /** `file`: accepted means on disk. `memory`: nothing survives the process; for trying out. */
+  log: z.enum(['file', 'memory']).default('file'),
+  /** NATS server to take requests from and publish facts to; empty: none. */
+  nats: z.string().default(''),
+  /** True only when the server's accounts bind each tenant's subjects to the tenant (see nats.conf). */
+  natsTrustSubjects: flag.default(false),
+  /** COUNTxBOARD[,…] or a JSON file. */
+  fleet: z.string().min(1).default('2xH100-80GB'),
+  policy: z.enum(Object.keys(policies) as [string, ...string[]]).default('round-robin'),
+  /** Guests at once. More than cores − 1 makes every guest, and the controller, slower. 0: none run here. */
+  runners: whole(0, 256).default(runnersDefault),
+  /** Make demo tenants and their keys. */
+  demo: flag.default(false),
+  /** Jobs waiting at once, of all tenants. Higher absorbs longer bursts; every waiting job costs about 3 KB. */
+  queuedMax: whole(1, 1_000_000).default(10_000),
+  /** Longest verification. */
+  attestMs: whole(10, 600_000).default(30_000),
+  /** From the order to stop to the guest's end; SIGKILL is sent at once. */
+  stopMs: whole(10, 60_000).default(5_000),
+  /** Attempts that runners may lose before the job fails. */
+  lossesMax: whole(0, 100).default(3),
+  /** A runner silent for so long is taken for dead. Shorter frees its slot sooner, longer forgives a busy machine. */
+  leaseMs: whole(200, 600_000).default(10_000),
+  /** How much longer the controller waits than the runner itself. */
+  graceMs: whole(50, 60_000).default(2_000),
+  /** What SIGTERM gives running jobs before they go back to the queue. */
+  shutdownMs: whole(0, 3_600_000).default(20_000),
+  /** `finish`: running jobs may end first. `requeue`: they go back to the queue at once. */
+  shutdown: z.enum(['finish', 'requeue']).default('finish'),
+  /** Largest blob, bytes. */
+  blobBytesMax: whole(1, 64 * 1024 * 1024).default(64 * 1024 * 1024),
+  /** Blob space of one tenant, bytes. */
+  tenantBytesMax: whole(1, 2 ** 50).default(10 * 1024 ** 3),
+  /** Largest guest memory any job may ask for, MiB. */
+  memoryMiBMax: whole(1, 1024).default(1024),
+  /** Serve although the log lost records at its end that someone may have been told about. */
+  acceptTornTail: flag.default(false),
+  logLevel: z.enum(['error', 'warn', 'info', 'debug']).default('info'),
+});
+export type Settings = z.infer<typeof settingsSchema>;
+export type SettingName = keyof Settings;
+
+export type Source = 'flag' | 'environment' | 'file' | 'default';
+
+export interface Configuration {
+  readonly settings: Settings;
+  /** Who set each. */
+  readonly sources: Readonly<Record<SettingName, Source>>;
+}
+
+/** `queuedMax` → `BERTH_QUEUED_MAX` */
+export const environmentName = (setting: string): string => `BERTH_${setting.replace(/[A-Z]/g, (letter) => `_${letter}`).toUpperCase()}`;
+
+/** Read when neither --config nor BERTH_CONFIG names one. */
+const fileDefault = 'berth.json';
+
+/**
+ * Settings from all four sources.
+ * Throws ERR_CONFIG, naming setting, source and bound.
+ */
+export function readSettings(flags: Readonly<Record<string, unknown>>, environment: NodeJS.ProcessEnv = process.env): Configuration {
+  const { config: flagFile, ...given } = flags;
+  const file = readFile((flagFile as string | undefined) ?? environment['BERTH_CONFIG']);
+  const names = Object.keys(settingsSchema.shape) as SettingName[];
+  const sources = {} as Record<SettingName, Source>;
+  const values: Record<string, unknown> = {};
+  for (const name of names) {
+    const fromEnvironment = environment[environmentName(name)];
+    const [source, value]: [Source, unknown] =
+      given[name] !== undefined
+        ? ['flag', given[name]]
+        : fromEnvironment !== undefined
+          ? ['environment', fromEnvironment]
+          : file[name] !== undefined
+            ? ['file', file[name]]
+            : ['default', undefined];
+    sources[name] = source;
+    if (source !== 'default') values[name] = value;
+  }
+  const parsed = settingsSchema.safeParse(values);
+  if (parsed.success) return { settings: Object.freeze(parsed.data), sources };
+  const [issue] = parsed.error.issues;
+  const name = String(issue?.path[0]) as SettingName;
+  throw new BerthError('ERR_CONFIG', `${name} (from ${sources[name]}): ${issue?.message}`);
+}
+
+function readFile(named: string | undefined): Record<string, unknown> {
+  const path = named ?? fileDefault;
+  if (named === undefined && !existsSync(path)) return {};
+  let value: unknown;
+  try {
+    value = JSON.parse(readFileSync(path, 'utf8'));
+  } catch (cause) {
+    throw new BerthError('ERR_CONFIG', `${path}: ${(cause as Error).message}`, { cause });
+  }
+  if (typeof value !== 'object' || value === null) throw new BerthError('ERR_CONFIG', `${path}: must hold a JSON object`);
+  const unknown = Object.keys(value).filter((name) => !Object.hasOwn(settingsSchema.shape, name));
+  if (unknown.length > 0) throw new BerthError('ERR_CONFIG', `${path}: unknown setting ${unknown.join(', ')}`);
+  return value as Record<string, unknown>;
+}

@@ -1,0 +1,103 @@
+/**
+ * The lives of the controller, one after the other: when one can't go on, the next recovers from the log.
+ *
+ * Why start over and not repair: after a failed write nobody knows which of the facts in memory are on
+ * disk. The one thing that is known, the last durable seq, is handed to the next life; all else is read again.
+ * While it can't (a full disk), reads are answered from the former life's views, which only ever held
+ * durable facts, and new jobs get a 503. Test: `test/restart.test.ts`.
+ */
+import type { Clock } from './clock.ts';
+import type { Controller } from './controller.ts';
+import { BerthError } from './errors.ts';
+
+/** Between two tries to begin a life, ms. */
+const retryMs = 1_000;
+/** A life that breaks one of our own rules is begun again at most so often; then the process stops. */
+const brokenMax = 3;
+
+export interface LivesParts {
+  /** Begins a life. `trustedSeq`: what the former life of this process knew to be durable; null for the first. */
+  readonly begin: (trustedSeq: number | null, onFault: (error: unknown) => void) => Promise<Controller>;
+  readonly clock: Clock;
+  readonly logger: (level: 'error' | 'warn' | 'info' | 'debug', message: string, fields?: Record<string, unknown>) => void;
+  readonly onBegin: (controller: Controller) => void;
+}
+
+export class Lives {
+  /** Resolves when no life can be begun any more: corrupt log, broken rules. */
+  readonly failed: Promise<Error>;
+  #fail: (error: Error) => void = () => undefined;
+  readonly #parts: LivesParts;
+  #current!: Controller;
+  #broken = 0;
+  #ended = false;
+
+  /** Begins the first life; rejects when it can't. */
+  static async start(parts: LivesParts): Promise<Lives> {
+    const lives = new Lives(parts);
+    await lives.#begin(null);
+    return lives;
+  }
+
+  private constructor(parts: LivesParts) {
+    this.#parts = parts;
+    this.failed = new Promise((resolve) => {
+      this.#fail = resolve;
+    });
+  }
+
+  /** The present life, or the last one while the next can't begin: readable, its gate closed. */
+  get current(): Controller {
+    return this.#current;
+  }
+
+  async drain(mode: 'finish' | 'requeue', deadlineMs: number): Promise<void> {
+    this.#ended = true;
+    await this.#current.drain(mode, deadlineMs);
+  }
+
+  async end(): Promise<void> {
+    this.#ended = true;
+    await this.#current.end();
+  }
+
+  async #begin(trustedSeq: number | null): Promise<void> {
+    const { begin, logger, onBegin } = this.#parts;
+    const early: unknown[] = [];
+    let started = false;
+    const controller = await begin(trustedSeq, (error) => (started ? void this.#onFault(error) : early.push(error)));
+    started = true;
+    this.#current = controller;
+    onBegin(controller);
+    const { recovered, cut } = controller;
+    logger(cut ? 'warn' : 'info', 'recovered', { ...recovered, epoch: controller.log.epoch, ...(cut ? { cut } : {}) });
+    if (early.length > 0) void this.#onFault(early[0]);
+  }
+
+  async #onFault(error: unknown): Promise<void> {
+    const { logger } = this.#parts;
+    const former = this.#current;
+    const { failure, durable } = former.log;
+    logger('error', failure ? 'the log failed; recovering from it' : 'a rule of ours is broken; recovering from the log', {
+      error: error instanceof Error ? (error.stack ?? error.message) : String(error),
+    });
+    if (!failure) this.#broken += 1;
+    await former.end();
+    if (this.#broken > brokenMax) return this.#fail(error instanceof Error ? error : new Error(String(error)));
+    await this.#beginAgain(durable);
+  }
+
+  async #beginAgain(trustedSeq: number): Promise<void> {
+    const { clock, logger } = this.#parts;
+    while (!this.#ended) {
+      await new Promise<void>((resume) => clock.after(retryMs, resume));
+      if (this.#ended) return;
+      try {
+        return await this.#begin(trustedSeq);
+      } catch (error) {
+        logger('error', 'the log still fails', { error: (error as Error).message });
+        if (error instanceof BerthError && error.code === 'ERR_LOG_CORRUPT') return this.#fail(error);
+      }
+    }
+  }
+}

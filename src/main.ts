@@ -1,0 +1,223 @@
+/**
+ * The composition root of the server: the whole wiring, by hand, in one place.
+ *
+ * Read it top to bottom: data directory and lock, keys, blobs, the lives of the controller, the door, and
+ * the ways in (HTTP, NATS). Only here are adapters chosen; everything else is handed its parts.
+ */
+import { mkdir } from 'node:fs/promises';
+import { readFileSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { loadOrMakeKey } from './attestation/keys.ts';
+import { openBlobs } from './blobs/blobs.ts';
+import { randomIds, systemClock } from './clock.ts';
+import type { Settings } from './config.ts';
+import { Controller, type ControllerParts } from './controller.ts';
+import { BerthError } from './errors.ts';
+import { startWasmPool } from './executor/pool.ts';
+import { killFormerRunners } from './executor/processes.ts';
+import { adminName, Door } from './intake/door.ts';
+import { startHttp } from './intake/http.ts';
+import { startNatsIntake } from './intake/nats.ts';
+import { Lives } from './lives.ts';
+import { openFileLog } from './log/file.ts';
+import { nodeSha256 } from './log/hash-node.ts';
+import { lockDataDirectory } from './log/lock.ts';
+import { openMemoryLog } from './log/memory.ts';
+import { nodeDisk } from './log/node-disk.ts';
+import { createLogger } from './observe/logger.ts';
+import { createMetrics } from './observe/metrics.ts';
+import { createTraces } from './observe/trace.ts';
+import { type FleetGpu, fleetOfJson, fleetOfPreset } from './slots/fleet-setting.ts';
+import { addDemoTenants, demoTenants } from './tenants/demo.ts';
+import { defaultTerms } from './tenants/tenants.ts';
+import { startPublication } from './views/nats.ts';
+
+export interface Server {
+  readonly url: string;
+  /** Lines for a person: what runs here, where, how durable, what to type next. */
+  readonly banner: readonly string[];
+  /** Resolves when the server can't go on: the error that it stops for. */
+  readonly failed: Promise<Error>;
+  /** Stops in order: no new jobs, running ones as `--shutdown` says, log sealed. Idempotent. */
+  stop(): Promise<void>;
+}
+
+const version = (JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as { version: string }).version;
+
+/** Starts a controller with everything around it. Rejects with a BerthError that says what to mend. */
+export async function startServer(settings: Settings): Promise<Server> {
+  const clock = systemClock;
+  const logger = createLogger({ write: (line) => process.stderr.write(line), clock, level: settings.logLevel });
+  const dataDirectory = resolve(settings.data);
+  await makeDataDirectory(dataDirectory);
+  const lock = await lockDataDirectory(dataDirectory);
+  try {
+    const [controllerKey, adminKey] = await Promise.all([
+      loadOrMakeKey(join(dataDirectory, 'keys', 'controller.jwk')),
+      loadOrMakeKey(join(dataDirectory, 'keys', 'admin.jwk')),
+    ]);
+    const { blobBytesMax, tenantBytesMax } = settings;
+    const blobs = await openBlobs({ dir: join(dataDirectory, 'blobs'), blobBytesMax, tenantBytesMax });
+    const metrics = createMetrics({ life: () => lives.current, clock });
+    const traces = createTraces({ clock });
+    const begin = partsOf(settings, dataDirectory, { blobs, logger, sign: (claims) => controllerKey.sign(claims, 'berth-report+jws') });
+    const lives: Lives = await Lives.start({
+      begin,
+      clock,
+      logger,
+      onBegin: (controller) => {
+        metrics.attach(controller.views);
+        traces.attach(controller.views);
+      },
+    });
+    if (settings.demo) await addDemoTenants(lives.current, dataDirectory);
+    const admin = { name: adminName, terms: defaultTerms, keys: [{ kid: adminKey.kid, x: adminKey.publicJwk.x, addedAtSeq: 0, revokedAtSeq: null }] };
+    const life = () => lives.current;
+    const door = new Door({ life, admin, blobs, clock, ids: randomIds, sha256: nodeSha256 });
+    const http = await startHttp({
+      listen: hostAndPort(settings.listen),
+      door,
+      life,
+      blobs,
+      publicKeys: () => [controllerKey.publicJwk],
+      metricsText: () => metrics.text(),
+      traceOf: (id) => traces.traceOf(id),
+      clock,
+      logger,
+      blobBytesMax,
+    }).catch(async (error: unknown) => {
+      await lives.end();
+      throw listenError(error, settings.listen);
+    });
+    const bus = settings.nats
+      ? await startBus({ settings, door, life, logger, clock, stateFile: join(dataDirectory, 'publication.json') })
+      : null;
+    let stopped: Promise<void> | null = null;
+    const stop = async (): Promise<void> => {
+      // The door first says 503, then the jobs end, then the ways in close: a client hears why.
+      await lives.drain(settings.shutdown, settings.shutdownMs);
+      await bus?.stop();
+      await http.stop();
+      await lock.release();
+    };
+    return {
+      url: http.url,
+      banner: bannerOf(settings, dataDirectory, lives.current),
+      failed: lives.failed,
+      stop: () => (stopped ??= stop()),
+    };
+  } catch (error) {
+    await lock.release();
+    throw error;
+  }
+}
+
+type Begin = (trustedSeq: number | null, onFault: (error: unknown) => void) => Promise<Controller>;
+
+/** How a life begins: the same each time, but for what the former life knew to be durable. */
+function partsOf(
+  settings: Settings,
+  dataDirectory: string,
+  { blobs, logger, sign }: Pick<ControllerParts, 'blobs' | 'sign'> & { logger: ReturnType<typeof createLogger> },
+): Begin {
+  const { acceptTornTail, attestMs, graceMs, leaseMs, lossesMax, memoryMiBMax, policy, queuedMax, runners, stopMs } = settings;
+  const fleet = fleetOf(settings.fleet);
+  const runnersDirectory = join(dataDirectory, 'runners');
+  return (trustedSeq, onFault) =>
+    Controller.begin({
+      clock: systemClock,
+      sha256: nodeSha256,
+      blobs,
+      sign,
+      settings: { fleet, policy, attestMs, stopMs, lossesMax, queuedMax, killWaitMs: leaseMs + graceMs, version },
+      defer: setImmediate,
+      openLog: (onRecords) =>
+        settings.log === 'memory'
+          ? Promise.resolve(openMemoryLog({ sha256: nodeSha256 }))
+          : openFileLog({
+              dir: join(dataDirectory, 'log'),
+              disk: nodeDisk,
+              sha256: nodeSha256,
+              onRecords,
+              ...(trustedSeq === null ? {} : { trustedSeq }),
+            }),
+      killFormerGuests: () => killFormerRunners(runnersDirectory),
+      startBackend: () =>
+        startWasmPool({
+          runners,
+          dir: runnersDirectory,
+          clock: systemClock,
+          leaseMs,
+          graceMs,
+          memoryMiBMax,
+          logger: (sentence) => logger('warn', sentence, { part: 'runners' }),
+        }),
+      acceptTornTail,
+      onFault,
+    });
+}
+
+function fleetOf(setting: string): readonly FleetGpu[] {
+  if (!/\.json$|\//.test(setting)) return fleetOfPreset(setting);
+  try {
+    return fleetOfJson(readFileSync(setting, 'utf8'));
+  } catch (cause) {
+    if (cause instanceof BerthError) throw cause;
+    throw new BerthError('ERR_CONFIG', `--fleet: ${(cause as Error).message}`, { cause });
+  }
+}
+
+async function startBus(parts: Parameters<typeof startNatsIntake>[0] extends never ? never : {
+  settings: Settings;
+  door: Door;
+  life: () => Controller;
+  logger: ReturnType<typeof createLogger>;
+  clock: typeof systemClock;
+  stateFile: string;
+}): Promise<{ stop(): Promise<void> }> {
+  const { settings, door, life, logger, clock, stateFile } = parts;
+  const servers = settings.nats;
+  const intake = await startNatsIntake({ servers, door, logger, clock, trustSubjects: settings.natsTrustSubjects });
+  const publication = await startPublication({ servers, life, stateFile, logger, clock });
+  return {
+    async stop() {
+      await intake.stop();
+      await publication.stop();
+    },
+  };
+}
+
+async function makeDataDirectory(path: string): Promise<void> {
+  try {
+    await mkdir(path, { recursive: true, mode: 0o700 });
+  } catch (cause) {
+    throw new BerthError('ERR_CONFIG', `--data ${path}: ${(cause as Error).message}`, { cause });
+  }
+}
+
+function hostAndPort(listen: string): { host: string; port: number } {
+  const at = listen.lastIndexOf(':');
+  return { host: listen.slice(0, at).replace(/^\[|\]$/g, ''), port: Number(listen.slice(at + 1)) };
+}
+
+function listenError(error: unknown, listen: string): unknown {
+  const { code } = error as NodeJS.ErrnoException;
+  if (code === undefined || error instanceof BerthError) return error;
+  return new BerthError('ERR_CONFIG', `--listen ${listen}: ${code === 'EADDRINUSE' ? 'another program listens there' : code}`, { cause: error });
+}
+
+function bannerOf(settings: Settings, dataDirectory: string, controller: Controller): string[] {
+  const probe = controller.backend?.probe();
+  const demo = settings.demo ? [`tenants    ${demoTenants.join(', ')} (demo; keys in ${join(dataDirectory, 'tenants')})`] : [];
+  return [
+    `Berth ${version}: event-sourced controller for GPU jobs`,
+    `data       ${dataDirectory}`,
+    `durable    ${controller.log.durability}`,
+    `fleet      ${settings.fleet}, slots simulated: no GPU is touched`,
+    `runners    ${settings.runners}, isolation ${probe?.isolation ?? 'none'}${probe?.notes.length ? ` (${probe.notes.join('; ')})` : ''}`,
+    ...demo,
+    `recovered  seq ${controller.recovered.ofSeq}, state ${controller.recovered.stateHash.slice(0, 16)}`,
+    ...(controller.cut ? [`WARNING    the log lost ${controller.cut.bytes} bytes from seq ${controller.cut.fromSeq} on; kept in ${controller.cut.file ?? 'no file'}`] : []),
+    'next       npx berth job submit wasm/hello.wasm --slot 1g.10gb --wait -- world',
+  ];
+}
