@@ -17,7 +17,7 @@ export type Verdict =
   | { readonly fact: 'job.retryScheduled'; readonly backoffMs: number };
 
 /** Longest wait between attempts, ms; doubling stops here. */
-const backoffMsMax = 600_000;
+const backoffMsMax = 3_600_000;
 
 /** The verdict on a job whose guest is gone; the first line that holds. Only asked in `releasing`. */
 export function conclude(job: JobContext): Verdict {

@@ -167,15 +167,17 @@ function fleetOf(setting: string): readonly FleetGpu[] {
   }
 }
 
-async function startBus(parts: Parameters<typeof startNatsIntake>[0] extends never ? never : {
-  settings: Settings;
-  door: Door;
-  life: () => Controller;
-  logger: ReturnType<typeof createLogger>;
-  clock: typeof systemClock;
-  stateFile: string;
-}): Promise<{ stop(): Promise<void> }> {
-  const { settings, door, life, logger, clock, stateFile } = parts;
+interface BusParts {
+  readonly settings: Settings;
+  readonly door: Door;
+  readonly life: () => Controller;
+  readonly logger: ReturnType<typeof createLogger>;
+  readonly clock: typeof systemClock;
+  readonly stateFile: string;
+}
+
+/** NATS, both ways: requests in, facts out. */
+async function startBus({ settings, door, life, logger, clock, stateFile }: BusParts): Promise<{ stop(): Promise<void> }> {
   const servers = settings.nats;
   const intake = await startNatsIntake({ servers, door, logger, clock, trustSubjects: settings.natsTrustSubjects });
   const publication = await startPublication({ servers, life, stateFile, logger, clock });

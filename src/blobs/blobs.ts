@@ -6,7 +6,7 @@
  * tenant's blob can't even be probed for by its digest. The price: the same bytes of two tenants
  * are stored twice. Test: `test/blobs/blobs.test.ts`.
  */
-import { hash } from 'node:crypto';
+import { createHash, hash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { chmod, mkdir, readdir, readFile, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -137,6 +137,14 @@ export class Blobs {
       throw new BerthError('ERR_DIGEST_MISMATCH', `blob ${sha256} of ${tenant} does not hash to its name`);
     }
     return bytes;
+  }
+
+  /** Does the disk still give what was stored? Hashed piece by piece, so that a large blob holds up nobody. */
+  async verify(tenant: string, sha256: string): Promise<boolean> {
+    if (!(await this.has(tenant, sha256))) return false;
+    const digest = createHash('sha256');
+    for await (const chunk of this.stream(tenant, sha256)) digest.update(chunk);
+    return digest.digest('hex') === sha256;
   }
 
   /** The bytes of a blob piece by piece, for a reply. Not hashed: the receiver knows the digest. Throws `ERR_BLOB_MISSING`. */

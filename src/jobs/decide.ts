@@ -25,6 +25,8 @@ export interface Intent {
   readonly data: unknown;
   readonly cause: number | null;
   readonly trace?: string | null;
+  /** Who writes it, when that is not who asked: the timekeeper only says that a wait is over. */
+  readonly author?: string;
 }
 
 export type Decision = { readonly append: Intent } | Exclude<Outcome, { seq: number }>;
@@ -38,9 +40,17 @@ export function decide(state: State, command: Command): Decision {
   return decideOnJob(state, job, command);
 }
 
-const fact = <T extends JobFactType>(job: Job, type: T, data: FactData<T>): Decision => ({
-  append: { stream: `job.${job.context.tenant}.${job.context.id}`, type, data, cause: job.context.visit },
+const intent = <T extends JobFactType>(job: Job, type: T, data: FactData<T>): Intent => ({
+  stream: `job.${job.context.tenant}.${job.context.id}`,
+  type,
+  data,
+  cause: job.context.visit,
 });
+
+const fact = <T extends JobFactType>(job: Job, type: T, data: FactData<T>): Decision => ({ append: intent(job, type, data) });
+
+const queuedAgain = (job: Job, after: FactData<'job.queued'>['after']): Intent =>
+  intent(job, 'job.queued', { after, deadlineMs: specOf(job).limits.queueMs });
 
 function decideOnJob(state: State, job: Job, command: Exclude<JobCommand, { kind: 'SubmitJob' }>): Decision {
   switch (command.kind) {
@@ -68,7 +78,7 @@ function decideOnVisit(state: State, job: Job, command: VisitCommand): Decision 
     case 'RejectJob':
       return fact(job, 'job.rejected', { cause: command.cause, report: command.report });
     case 'QueueJob':
-      return fact(job, 'job.queued', { after: 'attested', deadlineMs: specOf(job).limits.queueMs });
+      return { append: queuedAgain(job, 'attested') };
     case 'SelectJob':
       return fact(job, 'job.selected', { policy: command.policy });
     case 'ReserveSlots':
@@ -204,7 +214,7 @@ function decideDeadline(state: State, job: Job, setBy: number): Decision {
     case 'running':
       return fact(job, 'job.overdue', { deadlineMs: stopMs, setBy, what: 'run' });
     case 'backoff':
-      return fact(job, 'job.queued', { after: 'backoff', deadlineMs: specOf(job).limits.queueMs });
+      return { append: { ...queuedAgain(job, 'backoff'), author: 'jobs' } };
     default:
       return refused('ERR_NOT_IN_STATE', `nothing falls due in ${job.state}`);
   }
@@ -225,7 +235,7 @@ function decideConclude(job: Job): Decision {
     case 'job.cancelled':
       return fact(job, verdict.fact, { by: 'request', cause: verdict.cause });
     case 'job.queued':
-      return fact(job, verdict.fact, { after: verdict.after, deadlineMs: specOf(job).limits.queueMs });
+      return { append: queuedAgain(job, verdict.after) };
     case 'job.retryScheduled':
       return fact(job, verdict.fact, { deadlineMs: verdict.backoffMs, failures: job.context.failures });
   }

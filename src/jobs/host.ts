@@ -66,7 +66,7 @@ export class Host {
       subject: `${stream}.${fact}`,
       type,
       at,
-      author,
+      author: intent.author ?? author,
       basis,
       cause,
       trace: intent.trace ?? null,
