@@ -2,14 +2,18 @@
  * One controller a data directory.
  *
  * Why: two writers would each give out seq 7, and each would believe it. Epochs in the records let a reader
- * notice that afterwards; the lock prevents it. It is a file made by link(2), which makes or refuses in one
- * step, and it names its holder by pid *and* process start time: pids are used again, so a pid alone would
- * keep a dead controller's lock alive. It holds among processes that see each other's pids; two
- * containers that share a volume don't. Test: `test/log/lock.test.ts`.
+ * notice that afterwards; the lock prevents it. A lock file names its holder by pid *and* process start
+ * time: pids are used again, so a pid alone would keep a dead controller's lock alive.
+ *
+ * Why the files are numbered, `lock.1`, `lock.2` …: "remove the dead one, then make mine" has a gap in which two can
+ * both succeed. Here nobody removes what he does not hold. Whoever finds the highest number dead makes the next
+ * one by link(2), which makes or refuses in one step; the highest number only ever rises, and its owner holds
+ * the directory. It works among processes that see each other's pids; two containers that share a volume
+ * don't. Test: `test/log/lock.test.ts`.
  */
 import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
-import { link, mkdir, open, readdir, readFile, rename, unlink } from 'node:fs/promises';
+import { link, mkdir, open, readdir, readFile, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { BerthError } from '../errors.ts';
 
@@ -22,13 +26,12 @@ interface Holder {
   readonly pid: number;
   /** Clock ticks since boot at which the process started; null where there is no /proc. */
   readonly start: string | null;
-  /** Tells two locks of one process apart. */
-  readonly nonce: string;
 }
 
 /** Contenders that may come in between before we give up. */
-const triesMax = 50;
-const asidePrefix = 'lock.aside.';
+const triesMax = 100;
+/** What a lock says after its release. The file stays, so that numbers never fall. */
+const released = '{}';
 
 /**
  * Takes the lock of `dir`, making the folder when it is not there.
@@ -36,18 +39,18 @@ const asidePrefix = 'lock.aside.';
  */
 export async function lockDataDirectory(dir: string): Promise<DirectoryLock> {
   await mkdir(dir, { recursive: true });
-  const path = join(dir, 'lock');
-  const nonce = randomBytes(8).toString('hex');
-  const own = JSON.stringify({ pid: process.pid, start: startOf(process.pid), nonce } satisfies Holder);
-  const draft = join(dir, `lock.draft.${process.pid}.${nonce}`);
-  await writeSynced(draft, own);
+  const own: Holder = { pid: process.pid, start: startOf(process.pid) };
+  const draft = join(dir, `lock.draft.${process.pid}.${randomBytes(8).toString('hex')}`);
+  await writeSynced(draft, JSON.stringify(own));
   try {
     for (let i = 0; i < triesMax; i += 1) {
-      if (await linked(draft, path)) {
-        await yieldToAside(dir, path, own);
-        return { release: () => removeIfOwn(path, own) };
+      const top = Math.max(0, ...(await numbersIn(dir)));
+      if (top > 0) {
+        const text = await absentIsFine(readFile(join(dir, `lock.${top}`), 'utf8'));
+        if (text === null) continue;
+        if (alive(text)) throw inUse(dir, text);
       }
-      await takeAside(dir, path, nonce);
+      if (await taken(dir, draft, top + 1)) return lockNumber(dir, top + 1);
     }
     throw new BerthError('ERR_DATA_LOCKED', `${dir} is fought over by several processes`);
   } finally {
@@ -55,46 +58,64 @@ export async function lockDataDirectory(dir: string): Promise<DirectoryLock> {
   }
 }
 
-/** Removes the present lock if its holder is dead; throws if it is alive. */
-async function takeAside(dir: string, path: string, nonce: string): Promise<void> {
-  const seen = await textOf(path);
-  if (seen === null) return;
-  refuseIfAlive(dir, seen);
-  const aside = join(dir, `${asidePrefix}${nonce}`);
-  if (!(await renamed(path, aside))) return;
-  // rename(2) has no condition: between the look and the move another may have taken over. Then it is put back.
-  if ((await textOf(aside)) !== seen) {
-    for (let i = 0; i < triesMax && !(await linked(aside, path)); i += 1)
-      await new Promise((done) => setTimeout(done, 2));
+/** Makes lock number `mine`; false when another did, now or earlier. */
+async function taken(dir: string, draft: string, mine: number): Promise<boolean> {
+  const path = join(dir, `lock.${mine}`);
+  if (!(await linked(draft, path))) return false;
+  // Our number may have been held, overtaken and tidied away since we looked: then a higher one is there.
+  const others = (await numbersIn(dir)).filter((number) => number !== mine);
+  if (others.some((number) => number > mine)) {
+    await absentIsFine(unlink(path));
+    return false;
   }
-  await unlink(aside);
+  for (const number of others) await absentIsFine(unlink(join(dir, `lock.${number}`)));
+  await removeDeadDrafts(dir);
+  return true;
 }
 
-/**
- * Steps back when a live holder's lock is being moved aside and put back by another process just now:
- * our link fell into that gap. The holder's lock is under its other name until it is back.
- */
-async function yieldToAside(dir: string, path: string, own: string): Promise<void> {
+function lockNumber(dir: string, number: number): DirectoryLock {
+  let held = true;
+  return {
+    async release() {
+      if (!held) return;
+      held = false;
+      const file = await open(join(dir, `lock.${number}`), 'r+');
+      try {
+        await file.truncate(0);
+        await file.write(released, 0);
+      } finally {
+        await file.close();
+      }
+    },
+  };
+}
+
+async function numbersIn(dir: string): Promise<number[]> {
+  const found = (await readdir(dir)).map((name) => /^lock\.(\d{1,15})$/.exec(name));
+  return found.flatMap((match) => (match ? [Number(match[1])] : []));
+}
+
+/** What contenders left behind that were killed. */
+async function removeDeadDrafts(dir: string): Promise<void> {
   for (const name of await readdir(dir)) {
-    if (!name.startsWith(asidePrefix)) continue;
-    const text = await textOf(join(dir, name));
-    if (text === null || text === own || !alive(text)) continue;
-    await removeIfOwn(path, own);
-    refuseIfAlive(dir, text);
+    const pid = /^lock\.draft\.(\d{1,10})\./.exec(name)?.[1];
+    if (pid === undefined || exists(Number(pid))) continue;
+    await absentIsFine(unlink(join(dir, name)));
   }
 }
 
-function refuseIfAlive(dir: string, text: string): void {
-  if (alive(text))
-    throw new BerthError('ERR_DATA_LOCKED', `${dir} is in use by process ${holderOf(text)?.pid}`);
-}
+const inUse = (dir: string, text: string): BerthError =>
+  new BerthError('ERR_DATA_LOCKED', `${dir} is in use by process ${holderOf(text)?.pid}`);
 
 function alive(text: string): boolean {
   const holder = holderOf(text);
   if (holder === null) return false;
-  if (holder.start !== null) return startOf(holder.pid) === holder.start;
+  return holder.start === null ? exists(holder.pid) : startOf(holder.pid) === holder.start;
+}
+
+function exists(pid: number): boolean {
   try {
-    process.kill(holder.pid, 0);
+    process.kill(pid, 0);
     return true;
   } catch (error) {
     return (error as NodeJS.ErrnoException).code === 'EPERM';
@@ -104,7 +125,9 @@ function alive(text: string): boolean {
 function holderOf(text: string): Holder | null {
   try {
     const holder = JSON.parse(text) as Partial<Holder>;
-    return Number.isSafeInteger(holder.pid) && holder.pid! > 0 ? (holder as Holder) : null;
+    return Number.isSafeInteger(holder.pid) && holder.pid! > 0
+      ? { pid: holder.pid!, start: holder.start ?? null }
+      : null;
   } catch {
     return null;
   }
@@ -131,14 +154,6 @@ async function writeSynced(path: string, text: string): Promise<void> {
     await file.close();
   }
 }
-
-async function removeIfOwn(path: string, own: string): Promise<void> {
-  if ((await textOf(path)) === own) await absentIsFine(unlink(path));
-}
-
-const textOf = (path: string): Promise<string | null> => absentIsFine(readFile(path, 'utf8'));
-const renamed = async (from: string, to: string): Promise<boolean> =>
-  (await absentIsFine(rename(from, to).then(() => true))) === true;
 
 async function linked(from: string, to: string): Promise<boolean> {
   try {
