@@ -8,14 +8,7 @@
  * Test: `test/attestation/wasm-module.test.ts`.
  */
 
-export {
-  capabilityFunctions,
-  grantedFunctions,
-  isCapability,
-  type UndeclaredImport,
-  undeclaredImports,
-  wasiModule,
-} from './capabilities.ts';
+export { capabilityFunctions, isCapability, undeclaredImports } from './capabilities.ts';
 
 /** Bounds of what is read at all. A real 58 MB module (Haskell) stays far below each of them. */
 export const moduleLimits = {

@@ -12,7 +12,7 @@ import type { ChildProcess } from 'node:child_process';
 import type { Duplex, Readable } from 'node:stream';
 import type { Clock } from '../clock.ts';
 import type { RunOutcome } from './backend.ts';
-import { judgeDeath } from './death.ts';
+import { judgeDeath, plainText } from './death.ts';
 import { type LaunchPlan, limitRunner, spawnRunner } from './launch.ts';
 import { forgetRunner, recordRunner } from './processes.ts';
 import { fds, frameHead, logBytesMax, ProtocolError, type Reply, ReplyReader } from './protocol.ts';
@@ -149,10 +149,7 @@ export class RunnerChild {
 
   /** What the runner's engine printed last; for the reason of a failed start. */
   lastWords(): string {
-    return this.#tail
-      .toString('latin1')
-      .replace(/[^\x20-\x7e]+/g, ' ')
-      .trim();
+    return plainText(this.#tail.toString('latin1')).slice(-300);
   }
 
   #after(ms: number, fn: () => void): void {
@@ -291,7 +288,9 @@ export class RunnerChild {
     const { ticket } = this;
     this.ticket = null;
     const seen = this.#exit;
-    ticket?.settle(this.#doom ?? judgeDeath(seen?.code ?? null, seen?.signal ?? null, this.lastWords()));
+    ticket?.settle(
+      this.#doom ?? judgeDeath(seen?.code ?? null, seen?.signal ?? null, this.#tail.toString('latin1')),
+    );
     void this.#booted.then(async () => {
       // Without an exit the record stays, so that the next controller looks again.
       if (seen !== null) await forgetRunner(this.#parts.dir, this.pid).catch(() => {});

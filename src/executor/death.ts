@@ -27,12 +27,19 @@ const selfInflicted: ReadonlySet<string> = new Set([
  */
 export function judgeDeath(code: number | null, signal: string | null, lastWords: string): RunOutcome {
   const how = signal ?? (code === null ? 'never started' : `exit code ${code}`);
-  const message = `runner ended: ${how}${lastWords === '' ? '' : `; ${lastWords.slice(-300)}`}`;
+  // One line of the engine's is enough; the rest are addresses and paths of this machine, and no tenant's business.
+  const reason = lastWords.split('\n').find((line) => outOfMemory.test(line));
+  const message = `runner ended: ${how}${reason === undefined ? '' : `; ${plainText(reason).slice(0, 200)}`}`;
   if (signal !== null && !selfInflicted.has(signal)) return { how: 'lost', message };
   if (code === null && signal === null) return { how: 'lost', message };
   return {
     how: 'crashed',
-    code: outOfMemory.test(lastWords) ? 'ERR_GUEST_MEMORY' : 'ERR_GUEST_SANDBOX',
+    code: reason !== undefined ? 'ERR_GUEST_MEMORY' : 'ERR_GUEST_SANDBOX',
     message,
   };
+}
+
+/** Printable ASCII on one line, for messages that travel into logs and facts. */
+export function plainText(text: string): string {
+  return text.replace(/[^\x20-\x7e]+/g, ' ').trim();
 }

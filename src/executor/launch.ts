@@ -15,10 +15,15 @@ import { dataBytes, hasProc } from './processes.ts';
 /** Programs that put up a wall each; all from util-linux and coreutils. */
 export type Tool = 'setpriv' | 'nice' | 'prlimit';
 
-/** Entries a guest's table may have, MiB of machine code, MiB of JavaScript heap in the runner. */
+/** Entries that one of a guest's tables may have, and MiB of machine code in a runner. */
 const tableEntriesMax = 262_144;
 const codeMiBMax = 64;
-const heapMiBMax = 64;
+/**
+ * JavaScript heap, MiB. Far more than the runner's 5: V8 counts guest memory as external to the heap and, above
+ * half of this, collects at every single `memory.grow` (128 MiB by pages: 5.3 s with 64, 0.6 s with 1,024). What
+ * a guest can put on this heap is its tables, and those have their own limit.
+ */
+const heapMiBMax = (memoryMiBMax: number): number => 2 * memoryMiBMax + 512;
 /**
  * Kernel limit beyond idle size and guest memory, MiB: V8's heap and code caps, the module twice (ours and
  * the engine's copy), input, model, output, and what compiling takes (up to 424 MiB measured for hostile code).
@@ -135,7 +140,7 @@ export function spawnRunner(plan: LaunchPlan): ChildProcess {
     `--wasm-max-mem-pages=${plan.memoryMiBMax * 16}`,
     `--wasm-max-table-size=${tableEntriesMax}`,
     `--wasm-max-committed-code-mb=${codeMiBMax}`,
-    `--max-old-space-size=${heapMiBMax}`,
+    `--max-old-space-size=${heapMiBMax(plan.memoryMiBMax)}`,
     '--expose-gc',
     '--disallow-code-generation-from-strings',
     plan.bundle,

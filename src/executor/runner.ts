@@ -13,9 +13,10 @@
 import { createHash, randomFillSync } from 'node:crypto';
 import { read, writeSync } from 'node:fs';
 import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads';
-import { undeclaredImports } from '../attestation/capabilities.ts';
+import { undeclaredImports, wasiModule } from '../attestation/capabilities.ts';
 import { clampMemory, type ModuleImport, parseModule } from '../attestation/wasm-module.ts';
 import type { GuestErrorCode } from './backend.ts';
+import { plainText } from './death.ts';
 import { keepLease } from './keeper.ts';
 import { LogThrottle } from './log-throttle.ts';
 import {
@@ -85,7 +86,10 @@ async function runJob(order: RunOrder, payload: Buffer): Promise<Outcome> {
     return { ...runGuest(order, guest, input, model) };
   } catch (error) {
     const { code, message } = error instanceof Crash ? error : new Crash('ERR_GUEST_LINK', String(error));
-    return { reply: { type: 'crashed', fence, code, message: plain(message) }, payload: new Uint8Array(0) };
+    return {
+      reply: { type: 'crashed', fence, code, message: plainText(message).slice(0, crashTextMax) },
+      payload: new Uint8Array(0),
+    };
   }
 }
 
@@ -184,7 +188,7 @@ function exited(fence: number, wasi: Wasi): Outcome {
 /** Objects without prototypes: the engine looks imports up by property, and `toString` must not be found. */
 function hostImports(wasi: Wasi): WebAssembly.Imports {
   return Object.assign(Object.create(null) as WebAssembly.Imports, {
-    wasi_snapshot_preview1: wasi.functions,
+    [wasiModule]: wasi.functions,
   });
 }
 
@@ -207,10 +211,6 @@ function crashOf(error: unknown, memory: WebAssembly.Memory | null, pagesMax: nu
   if (error instanceof GuestEnded || error instanceof TypeError) return new Crash('ERR_GUEST_LINK', text);
   // What is left was thrown by the guest itself: WebAssembly.Exception.
   return new Crash('ERR_GUEST_TRAP', `uncaught exception: ${text}`);
-}
-
-function plain(text: string): string {
-  return text.replace(/[^\x20-\x7e]+/g, ' ').slice(0, crashTextMax);
 }
 
 /** Writes at once and waits: while a guest runs no event loop turns, and a slow reader slows the guest. */
