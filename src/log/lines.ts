@@ -2,7 +2,7 @@
  * Reads a file line by line in bounded memory, and strictly: bytes that are no UTF-8 are no line.
  *
  * Why strict: hashes are over text. A lenient decoder turns different broken bytes into the same
- * replacement sign, and then a changed byte could pass. Test: `test/log/lines.test.ts`.
+ * replacement sign, and then a changed byte could pass. Test: `test/log/torn.test.ts`.
  */
 import { lineBytesMax } from './chain.ts';
 import type { DiskFile } from './disk.ts';

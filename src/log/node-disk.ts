@@ -3,7 +3,7 @@
  *
  * Why so thin: everything worth testing lies above it, where a simulated disk can stand in. What is here
  * are the two traps of the system calls: a write may take fewer bytes than it was given, and a new name
- * is durable only when its folder is synced. Test: `test/log/node-disk.test.ts`.
+ * is durable only when its folder is synced. Test: `test/log/file.test.ts`.
  */
 import { constants, readSync } from 'node:fs';
 import { type FileHandle, mkdir, open, readdir, rename } from 'node:fs/promises';
