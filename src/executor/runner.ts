@@ -215,7 +215,9 @@ function crashOf(error: unknown, memory: WebAssembly.Memory | null, pagesMax: nu
 
 /** Writes at once and waits: while a guest runs no event loop turns, and a slow reader slows the guest. */
 function send(reply: Reply, payload: Uint8Array = new Uint8Array(0)): void {
-  for (const part of [frameHead(reply, payload.length), payload]) {
+  const head = frameHead(reply, payload.length);
+  const parts = payload.length < 16_384 ? [Buffer.concat([head, payload])] : [head, payload];
+  for (const part of parts) {
     for (let at = 0; at < part.length; ) at += writeSync(fds.control, part, at);
   }
 }

@@ -240,6 +240,14 @@ for (const [walls, without] of [
   });
 }
 
+t('setpriv alone is enough: even a runner that can not act dies with its controller', async () => {
+  const victim = await controllerWithLoop(60_000);
+  process.kill(victim.runner, 'SIGSTOP');
+  victim.child.kill('SIGKILL');
+  await msUntilGone(victim.runner, 1_000);
+  rmSync(victim.dir, { recursive: true });
+});
+
 t('a runner whose controller hangs ends itself when its lease is over', async () => {
   const victim = await controllerWithLoop(900);
   victim.child.kill('SIGSTOP');
