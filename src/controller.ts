@@ -68,6 +68,8 @@ export interface ControllerParts {
   readonly acceptTornTail: boolean;
   /** The life can't go on: the log failed, or a rule of ours is broken. Called at most once. */
   readonly onFault: (error: unknown) => void;
+  /** Handed the views before the first fact is folded: who counts facts then counts replayed ones too. */
+  readonly observe?: (views: Views) => void;
 }
 
 /** How often every to-do list is worked off again, whether or not anything happened, ms. */
@@ -127,6 +129,7 @@ export class Controller {
   static async begin(parts: ControllerParts): Promise<Controller> {
     const state = newState();
     const views = new Views();
+    parts.observe?.(views);
     const gate = new Gate();
     let wake = (): void => undefined;
     const cast = castAround(state, { ...parts, killWaitMs: parts.settings.killWaitMs, wake: () => wake() });

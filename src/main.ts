@@ -59,16 +59,22 @@ export async function startServer(settings: Settings): Promise<Server> {
     const { blobBytesMax, tenantBytesMax } = settings;
     const blobs = await openBlobs({ dir: join(dataDirectory, 'blobs'), blobBytesMax, tenantBytesMax });
     const metrics = createMetrics({ life: () => lives.current, clock });
-    const traces = createTraces({ clock });
-    const begin = partsOf(settings, dataDirectory, { blobs, logger, sign: (claims) => controllerKey.sign(claims, 'berth-report+jws') });
+    const traces = createTraces({ sha256: nodeSha256 });
+    const begin = partsOf(settings, dataDirectory, {
+      blobs,
+      logger,
+      metrics,
+      sign: (claims) => controllerKey.sign(claims, 'berth-report+jws'),
+      observe: (views) => {
+        metrics.attach(views);
+        traces.attach(views);
+      },
+    });
     const lives: Lives = await Lives.start({
       begin,
       clock,
       logger,
-      onBegin: (controller) => {
-        metrics.attach(controller.views);
-        traces.attach(controller.views);
-      },
+      onBegin: (controller) => traces.live(controller.log.epoch),
     });
     if (settings.demo) await addDemoTenants(lives.current, dataDirectory);
     const admin = { name: adminName, terms: defaultTerms, keys: [{ kid: adminKey.kid, x: adminKey.publicJwk.x, addedAtSeq: 0, revokedAtSeq: null }] };
@@ -118,7 +124,16 @@ type Begin = (trustedSeq: number | null, onFault: (error: unknown) => void) => P
 function partsOf(
   settings: Settings,
   dataDirectory: string,
-  { blobs, logger, sign }: Pick<ControllerParts, 'blobs' | 'sign'> & { logger: ReturnType<typeof createLogger> },
+  {
+    blobs,
+    logger,
+    metrics,
+    observe,
+    sign,
+  }: Required<Pick<ControllerParts, 'blobs' | 'sign' | 'observe'>> & {
+    readonly logger: ReturnType<typeof createLogger>;
+    readonly metrics: ReturnType<typeof createMetrics>;
+  },
 ): Begin {
   const { acceptTornTail, attestMs, graceMs, leaseMs, lossesMax, memoryMiBMax, policy, queuedMax, runners, stopMs } = settings;
   const fleet = fleetOf(settings.fleet);
@@ -131,16 +146,20 @@ function partsOf(
       sign,
       settings: { fleet, policy, attestMs, stopMs, lossesMax, queuedMax, killWaitMs: leaseMs + graceMs, version },
       defer: setImmediate,
-      openLog: (onRecords) =>
-        settings.log === 'memory'
-          ? Promise.resolve(openMemoryLog({ sha256: nodeSha256 }))
-          : openFileLog({
-              dir: join(dataDirectory, 'log'),
-              disk: nodeDisk,
-              sha256: nodeSha256,
-              onRecords,
-              ...(trustedSeq === null ? {} : { trustedSeq }),
-            }),
+      openLog: async (onRecords) => {
+        const opened =
+          settings.log === 'memory'
+            ? openMemoryLog({ sha256: nodeSha256 })
+            : await openFileLog({
+                dir: join(dataDirectory, 'log'),
+                disk: nodeDisk,
+                sha256: nodeSha256,
+                onRecords,
+                ...(trustedSeq === null ? {} : { trustedSeq }),
+              });
+        return { ...opened, log: metrics.timed(opened.log) };
+      },
+      observe,
       killFormerGuests: () => killFormerRunners(runnersDirectory),
       startBackend: () =>
         startWasmPool({
