@@ -45,6 +45,9 @@ export const errors = {
   ERR_DRAINING: row(503, true, 'the controller is shutting down', 'try again when it is back'),
   ERR_READ_ONLY: row(503, true, 'the log cannot be written', 'make room on the disk; the controller mends itself'),
   ERR_TORN_TAIL: row(503, false, 'the log lost records at its end', 'read the report on stderr, then restart with --accept-torn-tail'),
+  ERR_NOT_YET: row(404, true, 'the job has not come that far yet', 'berth job watch ID, then ask again'),
+  ERR_NO_RESULT: row(409, false, 'the job ended without a result', 'berth job get ID says why'),
+  ERR_STREAMS: row(503, true, 'too many event streams are open', 'close one, or ask for JSON pages'),
   ERR_EXISTS: row(409, false, 'there is one by this name already', 'choose another name'),
   ERR_INTERNAL: row(500, true, 'a fault of ours', 'look at the server log for this request'),
   // Commands on a job

@@ -23,6 +23,7 @@ const statuses: Readonly<Record<number, string>> = {
 
 /** Rows whose status and `retryable` seem to contradict each other, and why they don't. */
 const exceptions: Readonly<Record<string, string>> = {
+  ERR_NOT_YET: '404 with retry: nothing is there by this name now, but what runs may bring it',
   ERR_TORN_TAIL: '503 without retry: only a person can take the decision to go on',
 };
 

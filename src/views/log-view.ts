@@ -1,0 +1,134 @@
+/**
+ * The log as one reader may see it: pages of facts by seq, and of one job's stream by version.
+ *
+ * Why a view and not the log itself: the log holds facts of all tenants in one order. A tenant gets the
+ * subjects that are its own, those of slots and controller, and never a foreign name or id. It also gets
+ * neither `hash` nor `prev`: a hash over a neighbour's fact would let it test guesses of what stands there.
+ * Only facts up to `views.seq` leave, so nobody is told what a crash could still drop.
+ * Test: `test/views/log-view.test.ts`.
+ */
+import { z } from 'zod';
+import type { FactRecord } from '../events/record.ts';
+import { subjectMatcher } from '../events/subject.ts';
+import type { Log } from '../log/log.ts';
+
+/** Who reads: the admin everything, a tenant its own. */
+export interface Reader {
+  readonly tenant: string;
+  readonly admin: boolean;
+}
+
+/** What is read from: a log, and how far it may be shown. */
+export interface Readable {
+  readonly log: Pick<Log, 'read' | 'readStream'>;
+  readonly views: { readonly seq: number };
+}
+
+/** Facts read from the log at a time; those of a batch that match are what a slow client can hold up. */
+const batchMax = 256;
+/** Facts looked through for one page: a rare subject must not make one request read a whole log. */
+const scannedMax = 16_384;
+
+const count = z.number().int();
+
+/** A fact as it leaves; `prev` and `hash` for the admin alone. */
+export const factViewSchema = z.strictObject({
+  at: count,
+  author: z.string(),
+  basis: count,
+  cause: count.nullable(),
+  data: z.record(z.string(), z.unknown()),
+  epoch: count,
+  hash: z.string().exactOptional(),
+  id: z.string(),
+  prev: z.string().exactOptional(),
+  schema: count,
+  seq: count,
+  subject: z.string(),
+  trace: z.string().nullable(),
+  type: z.string(),
+  version: count,
+});
+export type FactView = z.infer<typeof factViewSchema>;
+
+export const factPageSchema = z.strictObject({
+  facts: z.array(factViewSchema),
+  /** Where to go on: `from` of the next page. Above `upTo` when this page reached the end. */
+  next: count,
+  /** Seq up to which the log is durable and shown. */
+  upTo: count,
+});
+export type FactPage = z.infer<typeof factPageSchema>;
+
+/** May this reader see facts of this subject? */
+export function maySee({ tenant, admin }: Reader, subject: string): boolean {
+  if (admin) return true;
+  const [kind, owner] = subject.split('.', 2);
+  if (kind === 'slot' || kind === 'controller') return true;
+  return (kind === 'job' || kind === 'tenant' || kind === 'intake') && owner === tenant;
+}
+
+/** The fact as this reader gets it. */
+export function factView(record: FactRecord, { admin }: Reader): FactView {
+  if (admin) return { ...record };
+  const { hash: _hash, prev: _prev, ...rest } = record;
+  return rest;
+}
+
+/** A reading place in the log: a batch of facts from a seq on, and where to go on. */
+export type Source = (
+  from: number,
+) => Promise<{ readonly facts: readonly FactView[]; readonly next: number }>;
+
+/** Facts of the whole log that the reader may see and that match; null when the pattern is malformed. */
+export function logSource(readable: Readable, reader: Reader, subject: string): Source | null {
+  const matches = subjectMatcher(subject);
+  if (!matches) return null;
+  return async (from) => {
+    const limit = Math.min(batchMax, readable.views.seq - from + 1);
+    if (limit < 1) return { facts: [], next: from };
+    const records = await readable.log.read(from, limit);
+    const wanted = records.filter((record) => matches(record.subject) && maySee(reader, record.subject));
+    return {
+      facts: wanted.map((record) => factView(record, reader)),
+      next: (records.at(-1)?.seq ?? from - 1) + 1,
+    };
+  };
+}
+
+/** Facts of one job, from its own stream: no other fact is read for it. */
+export function jobSource(readable: Readable, reader: Reader, stream: string): Source {
+  let version = 1;
+  return async (from) => {
+    const { seq } = readable.views;
+    const records = (await readable.log.readStream(stream, version, batchMax)).filter(
+      (record) => record.seq <= seq,
+    );
+    const last = records.at(-1);
+    if (!last) return { facts: [], next: from };
+    version = last.version + 1;
+    const facts = records.filter((record) => record.seq >= from).map((record) => factView(record, reader));
+    return { facts, next: Math.max(from, last.seq + 1) };
+  };
+}
+
+/** Up to `limit` facts from `from` on. Looks through a bounded part of the log; `next` says how far it came. */
+export async function factPage(
+  source: Source,
+  from: number,
+  limit: number,
+  upTo: () => number,
+): Promise<FactPage> {
+  const facts: FactView[] = [];
+  let next = from;
+  while (next - from < scannedMax) {
+    const batch = await source(next);
+    if (batch.next === next) break;
+    facts.push(...batch.facts);
+    next = batch.next;
+    const extra = facts[limit];
+    if (extra) return { facts: facts.slice(0, limit), next: extra.seq, upTo: upTo() };
+    if (facts.length === limit) break;
+  }
+  return { facts, next, upTo: upTo() };
+}
