@@ -191,6 +191,24 @@ function reading(law: Law): void {
     assert.equal(again.record, first[1]);
   });
 
+  law('of many facts that wait for the disk none is out of reach meanwhile', async (log) => {
+    appendMany(log, 'a', 40_000);
+    const looks: Promise<void>[] = [];
+    const look = async (seq: number): Promise<void> => {
+      const expected = [seq, seq + 1, seq + 2].filter((each) => each <= 40_000);
+      const records = await log.read(seq, 3);
+      assert.equal(
+        records.map((record) => record.seq),
+        expected,
+      );
+    };
+    const leave = log.onChange(() => void looks.push(look(log.durable)));
+    await log.whenDurable(40_000);
+    await Promise.all(looks);
+    leave();
+    assert.ok(looks.length > 0);
+  });
+
   law('text of any kind comes back as it was', async (log) => {
     const data = {
       text: 'ü €   \u0000 \u{1F680} "\\\n\r \u2028 \uFFFD \ud800',

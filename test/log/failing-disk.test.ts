@@ -135,6 +135,27 @@ t('a reopen that fails too, at whichever call, loses nothing and may be tried ag
 });
 
 t(
+  'what a start has read survives a power cut after it, though the process before was killed in the flush',
+  async () => {
+    const random = numbers(seed());
+    let unsynced = 0;
+    for (let at = 1; at < 30; at += 1) {
+      const disk = new PowerDisk();
+      const { promised } = await live(failingDisk(disk, { at, code: 'EIO', share: 1 }).disk, () => 0);
+      const found: FactRecord[] = [];
+      await open(disk, found);
+      if (found.length > promised) unsynced += 1;
+      for (let i = 0; i < 10; i += 1) {
+        const left: FactRecord[] = [];
+        await open(disk.afterPowerCut(random), left);
+        assert.equal(left, found);
+      }
+    }
+    assert.ok(unsynced > 3, `${unsynced} starts read what no sync had confirmed`);
+  },
+);
+
+t(
   'power cuts at any call, in any number, lose nothing that was promised',
   async () => {
     let [cuts, lives, torn] = [0, 0, 0];

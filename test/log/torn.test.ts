@@ -3,17 +3,20 @@
  * and nothing that was safe is ever cut.
  */
 import * as assert from 'uvu/assert';
-import type { FactRecord } from '../../src/events/record.ts';
+import { type FactRecord, genesis, sealRecord } from '../../src/events/record.ts';
 import { openFileLog } from '../../src/log/file.ts';
 import { nodeSha256 } from '../../src/log/hash-node.ts';
 import type { TailCut } from '../../src/log/log.ts';
 import { verifyLogFolder } from '../../src/log/scan.ts';
+import { chunkBytes, markLine } from '../../src/log/segment.ts';
 import { runs, seed, suite } from '../suite.ts';
 import { appendMany, draft, numbers } from './drafts.ts';
 import { PowerDisk } from './power-disk.ts';
 
 const t = suite('torn log');
 const first = 'log/00000000000000000001.seg';
+/** Place of the first record of stream `a` in an empty log. */
+const firstPlace = { seq: 1, id: 'job.acme.a:1', version: 1, prev: genesis };
 
 interface Outcome {
   readonly records: FactRecord[];
@@ -223,6 +226,52 @@ t('a line that never ends is damage and not a full memory', async () => {
   const { records: left, cut } = await tryOpen(holding(endless));
   assert.equal(left, records);
   assert.is(cut?.bytes, 20 * 1024 * 1024);
+});
+
+t('a mark is found, and an id read, wherever the pieces begin in which a file is read', async () => {
+  for (const overhang of [20, 80, 130]) {
+    const disk = new PowerDisk();
+    const { log } = await openFileLog({ ...quiet, disk });
+    const text = (bytes: number): { text: string } => ({ text: 'x'.repeat(bytes) });
+    // So long that the mark of the next group lies across the end of a piece that begins with this record.
+    const { line } = sealRecord({ ...draft('a', 0, text(0)), ...firstPlace, epoch: 1 }, nodeSha256);
+    log.append(draft('a', 0, text(chunkBytes - line.length - overhang)));
+    await log.whenDurable(1);
+    log.append(draft('b', 0));
+    await log.whenDurable(2);
+    const bytes = Buffer.from(disk.bytes(first));
+    const start = lineStart(bytes, 1);
+    const mark = bytes.lastIndexOf('#{"group"');
+    assert.ok(mark < start + chunkBytes && bytes.indexOf('\n', mark) > start + chunkBytes);
+    bytes[start + 50]! ^= 1;
+    assert.is((await tryOpen(holding(bytes))).error?.code, 'ERR_LOG_CORRUPT');
+    // The same for an id, in a group that is torn from its first record on.
+    const torn = Buffer.concat([
+      bytes.subarray(0, mark),
+      Buffer.from(`${'#'.repeat(overhang - 10)}"id":"job.acme.b:1"`),
+    ]);
+    assert.equal((await tryOpen(holding(torn))).cut?.ids, ['job.acme.a:1', 'job.acme.b:1']);
+  }
+});
+
+t('what a cut moves aside is safe when the log is open', async () => {
+  const { open } = await made([2, 3]);
+  const random = numbers(seed());
+  for (let i = 0; i < 30; i += 1) {
+    const disk = holding(open.subarray(0, open.length - 9));
+    const { cut } = await tryOpen(disk);
+    const bytes = disk.bytes(cut!.file!);
+    assert.equal(disk.afterPowerCut(random).bytes(cut!.file!), bytes);
+  }
+});
+
+t('a record more than the group announces is damage', async () => {
+  const { open } = await made([2]);
+  const forged = markLine({ kind: 'group', group: 1, after: 0, prev: genesis, records: 1 }, nodeSha256);
+  const text = open.toString();
+  const { records, cut } = await tryOpen(holding(Buffer.from(forged + text.slice(text.indexOf('\n')))));
+  assert.is(records.length, 1);
+  assert.is(cut?.fromSeq, 2);
 });
 
 t('verifying offline says the same as opening, and mends nothing', async () => {
