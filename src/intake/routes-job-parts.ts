@@ -3,26 +3,13 @@ import { z } from 'zod';
 import { isEnd } from '../../machines/job.ts';
 import { BerthError } from '../errors.ts';
 import { attestationOf, attestationSchema } from '../views/attestation-view.ts';
+import { explanationSchema } from '../views/explanation.ts';
 import type { JobView } from '../views/job-view.ts';
 import { factPage, factPageSchema, jobSource } from '../views/log-view.ts';
 import { type Answer, isProblem } from './answer.ts';
 import { followFacts, lastEventId } from './events.ts';
 import { type Call, jobParams, type Route, route, wholeInQuery } from './route.ts';
 import { blobReply } from './routes-blobs.ts';
-
-const reasonSchema = z.strictObject({
-  action: z.string(),
-  code: z.string(),
-  message: z.string(),
-  tier: z.enum(['never', 'policy', 'order', 'capacity', 'health', 'unknown']),
-});
-export const explanationSchema = z.strictObject({
-  asOfSeq: z.number().int(),
-  id: z.string(),
-  position: z.number().int().nullable(),
-  reasons: z.array(reasonSchema),
-  state: z.string(),
-});
 
 /** The job's view when this identity may see it; otherwise 404, for foreign and unknown ids alike. */
 function jobOf(call: Call, id: string): JobView {

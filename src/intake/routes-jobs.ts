@@ -57,7 +57,7 @@ const listQuery = z.strictObject({
     .enum(['oldest', 'newest'])
     .optional()
     .describe('which job comes first, by submission; oldest unless told'),
-  state: z.enum(jobTable.states).optional(),
+  state: z.enum(jobTable.states.filter((state) => state !== 'new')).optional(),
   tenant: tenantName.optional(),
 });
 

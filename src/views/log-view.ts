@@ -100,15 +100,17 @@ export function logSource(readable: Readable, reader: Reader, subject: string): 
 export function jobSource(readable: Readable, reader: Reader, stream: string): Source {
   let version = 1;
   return async (from) => {
-    const { seq } = readable.views;
-    const records = (await readable.log.readStream(stream, version, batchMax)).filter(
-      (record) => record.seq <= seq,
-    );
-    const last = records.at(-1);
-    if (!last) return { facts: [], next: from };
-    version = last.version + 1;
-    const facts = records.filter((record) => record.seq >= from).map((record) => factView(record, reader));
-    return { facts, next: Math.max(from, last.seq + 1) };
+    for (;;) {
+      const { seq } = readable.views;
+      const records = await readable.log.readStream(stream, version, batchMax);
+      const shown = records.filter((record) => record.seq <= seq);
+      const last = shown.at(-1);
+      if (!last) return { facts: [], next: from };
+      version = last.version + 1;
+      const facts = shown.filter((record) => record.seq >= from).map((record) => factView(record, reader));
+      // Facts before `from` are passed over batch by batch; there are only as many as the job has.
+      if (facts.length > 0 || shown.length < batchMax) return { facts, next: Math.max(from, last.seq + 1) };
+    }
   };
 }
 

@@ -1,0 +1,44 @@
+/** The route of the log: what happened, as far as the reader may know, in pages or as it happens. */
+import { z } from 'zod';
+import { BerthError } from '../errors.ts';
+import { factPage, factPageSchema, logSource } from '../views/log-view.ts';
+import { followFacts, lastEventId } from './events.ts';
+import { type Route, route, wholeInQuery } from './route.ts';
+
+const logQuery = z.strictObject({
+  from: wholeInQuery(1, 1e15).optional().describe('first seq, 1 unless told otherwise; Last-Event-ID wins'),
+  limit: wholeInQuery(1, 1_000).optional().describe('facts a page, 100 unless told otherwise'),
+  subject: z
+    .string()
+    .max(256)
+    .optional()
+    .describe('pattern as in NATS: `*` for one token, `>` for the rest; `>` unless told otherwise'),
+});
+
+export const logRoutes: readonly Route[] = [
+  route({
+    method: 'GET',
+    path: '/v1/log',
+    auth: 'tenant',
+    summary:
+      'Facts in their one order: a tenant gets its own and those of slots and controller, the admin all',
+    query: logQuery,
+    events: true,
+    responses: [{ status: 200, what: 'a page of facts', schema: factPageSchema }],
+    handle: async (call) => {
+      const { life, query, identity } = call;
+      const { from = 1, limit = 100, subject = '>' } = query;
+      const source = logSource(life, identity, subject);
+      if (!source) {
+        const message = 'must be tokens between dots, `*` for any one, `>` at the end for all that follow';
+        throw new BerthError('ERR_BAD_REQUEST', `subject: ${message}`, {
+          fields: [{ field: 'subject', message }],
+        });
+      }
+      if (!call.wantsEvents)
+        return { status: 200, body: await factPage(source, from, limit, () => life.views.seq) };
+      const last = lastEventId(call);
+      return followFacts(call, source, last === null ? from : last + 1);
+    },
+  }),
+];
