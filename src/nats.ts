@@ -228,8 +228,15 @@ function readLogin(given: NatsLogin, inUrl: NatsLogin): ConnectionOptions {
   const { user, password, token, nkeySeed, creds } = ways.length === 1 ? given : inUrl;
   const bytes = (text: string): Uint8Array => new TextEncoder().encode(text);
   try {
-    if (nkeySeed !== undefined) return { authenticator: nkeyAuthenticator(bytes(nkeySeed.trim())) };
-    if (creds !== undefined) return { authenticator: credsAuthenticator(bytes(creds)) };
+    const authenticator =
+      nkeySeed !== undefined
+        ? nkeyAuthenticator(bytes(nkeySeed.trim()))
+        : creds !== undefined
+          ? credsAuthenticator(bytes(creds))
+          : null;
+    // Tried once here: it reads the text only when a server asks, and then the connection would fail, not the start.
+    authenticator?.('nonce');
+    if (authenticator) return { authenticator };
   } catch (cause) {
     throw new BerthError('ERR_CONFIG', 'nats login: the nkey seed or creds text cannot be read', { cause });
   }

@@ -4,7 +4,7 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type KeyPair, newKeyPair } from '../src/attestation/keys.ts';
-import { openBlobs } from '../src/blobs/blobs.ts';
+import { type Blobs, openBlobs } from '../src/blobs/blobs.ts';
 import { randomIds, systemClock } from '../src/clock.ts';
 import { Controller } from '../src/controller.ts';
 import type { FactRecord } from '../src/events/record.ts';
@@ -58,6 +58,9 @@ export interface Rig {
   /** Spec of a job that runs `wasm/<guest>.wasm`. */
   spec(guest?: string, more?: Record<string, unknown>): Record<string, unknown>;
   facts(): Promise<readonly FactRecord[]>;
+  /** Runs so many jobs of globex to their end, without NATS. */
+  runJobs(count: number): Promise<void>;
+  readonly blobs: Blobs;
   /** A folder for files of this test. */
   readonly scratch: string;
   end(): Promise<void>;
@@ -105,6 +108,7 @@ export async function startRig(options: RigOptions = {}): Promise<Rig> {
       ids: randomIds,
       sha256: nodeSha256,
     }),
+    blobs,
     keys,
     scratch,
     spec,
@@ -113,6 +117,19 @@ export async function startRig(options: RigOptions = {}): Promise<Rig> {
       keys[tenant].sign({ ...claimsOf(tenant), job, ...claims }, 'berth-job+jws'),
     token: (tenant: 'acme' | 'globex' | 'admin') => keys[tenant].sign(claimsOf(tenant), 'JWT'),
     facts: () => rig.life!.log.read(1, 10_000),
+    async runJobs(count: number) {
+      const text = JSON.stringify({ job: spec() });
+      const identity = { tenant: 'globex', admin: false };
+      const one = { text, form: 'json', identity, idempotencyKey: null, trace: null, via: 'http' } as const;
+      const ids = await Promise.all(
+        Array.from({ length: count }, async () => ((await rig.door.submit(one)).body as { id: string }).id),
+      );
+      await until(
+        'all have ended',
+        () => ids.every((id) => rig.life?.views.job(id)?.job.state === 'succeeded'),
+        60_000,
+      );
+    },
     async end() {
       await rig.life?.end();
       await rm(scratch, { recursive: true, force: true });
@@ -123,7 +140,7 @@ export async function startRig(options: RigOptions = {}): Promise<Rig> {
 async function beginLife(
   { dir, queuedMax = 100_000, startBackend }: RigOptions,
   scratch: string,
-  blobs: Awaited<ReturnType<typeof openBlobs>>,
+  blobs: Blobs,
   sign: (claims: Record<string, unknown>) => Promise<string>,
 ): Promise<Controller> {
   return Controller.begin({
@@ -155,7 +172,7 @@ async function beginLife(
   });
 }
 
-async function putGuests(blobs: Awaited<ReturnType<typeof openBlobs>>): Promise<Map<string, string>> {
+async function putGuests(blobs: Blobs): Promise<Map<string, string>> {
   const digests = new Map<string, string>();
   for (const guest of guests) {
     const bytes = await readFile(new URL(`../wasm/${guest}.wasm`, import.meta.url));

@@ -71,7 +71,9 @@ export class NatsServer {
       env: { ...globalThis.process.env, ...this.#options.env },
     });
     this.#process = process;
-    globalThis.process.once('exit', () => process.kill('SIGKILL'));
+    const orphan = (): void => void process.kill('SIGKILL');
+    globalThis.process.once('exit', orphan);
+    process.once('exit', () => globalThis.process.off('exit', orphan));
     await new Promise<void>((ready, fail) => {
       const timer = setTimeout(() => fail(new Error(`nats-server is not ready: ${this.output}`)), readyMsMax);
       process.once('error', fail);
