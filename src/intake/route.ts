@@ -12,6 +12,7 @@ import type { Clock } from '../clock.ts';
 import type { Controller } from '../controller.ts';
 import type { ErrorCode } from '../errors.ts';
 import type { publicKeySchema } from '../events/facts.ts';
+import type { JobTrace } from '../observe/job-spans.ts';
 import type { Streams } from '../views/stream.ts';
 import type { Answer } from './answer.ts';
 import type { Door, Identity } from './door.ts';
@@ -70,6 +71,8 @@ export interface RouteParts {
   readonly blobs: Blobs;
   readonly publicKeys: () => readonly PublicJwk[];
   readonly metricsText: () => Promise<string>;
+  /** The trace of a job that runs or ended not long ago; absent where nobody traces. */
+  readonly traceOf?: (id: string) => JobTrace | null;
   readonly clock: Clock;
   /** Largest blob, bytes. */
   readonly blobBytesMax: number;

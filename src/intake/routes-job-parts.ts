@@ -6,6 +6,7 @@ import { attestationOf, attestationSchema } from '../views/attestation-view.ts';
 import { explanationSchema } from '../views/explanation.ts';
 import type { JobView } from '../views/job-view.ts';
 import { factPage, factPageSchema, jobSource } from '../views/log-view.ts';
+import { traceViewSchema } from '../views/trace-view.ts';
 import { type Answer, isProblem } from './answer.ts';
 import { followFacts, lastEventId } from './events.ts';
 import { type Call, jobParams, type Route, route, wholeInQuery } from './route.ts';
@@ -121,6 +122,21 @@ export const jobPartRoutes: readonly Route[] = [
       if (!finding)
         throw new BerthError('ERR_NOT_YET', `job ${job.id} is ${job.state}; nothing has been attested`);
       return { status: 200, body: finding };
+    },
+  }),
+  route({
+    method: 'GET',
+    path: '/v1/jobs/{id}/trace',
+    auth: 'tenant',
+    summary: 'The spans of a job that runs or ended not long ago, made from its facts',
+    params: jobParams,
+    responses: [{ status: 200, what: 'the trace', schema: traceViewSchema }],
+    handle: (call) => {
+      const { id } = jobOf(call, call.params.id);
+      const trace = call.parts.traceOf?.(id);
+      if (!trace)
+        throw new BerthError('ERR_NOT_FOUND', `no trace of job ${id} is kept: it ended too long ago`);
+      return { status: 200, body: trace };
     },
   }),
 ];
