@@ -121,7 +121,8 @@ function readFile(named: string | undefined): Record<string, unknown> {
     throw new BerthError('ERR_CONFIG', `${path}: ${(cause as Error).message}`, { cause });
   }
   if (typeof value !== 'object' || value === null) throw new BerthError('ERR_CONFIG', `${path}: must hold a JSON object`);
-  const unknown = Object.keys(value).filter((name) => !Object.hasOwn(settingsSchema.shape, name));
+  // `client` holds the settings of the command line; `cli/context.ts` reads them.
+  const unknown = Object.keys(value).filter((name) => name !== 'client' && !Object.hasOwn(settingsSchema.shape, name));
   if (unknown.length > 0) throw new BerthError('ERR_CONFIG', `${path}: unknown setting ${unknown.join(', ')}`);
   return value as Record<string, unknown>;
 }

@@ -20,7 +20,7 @@ import { formats } from './output.ts';
 import { serveFlags } from './serve-flags.ts';
 import { addSlotCommands } from './slot.ts';
 import { addTenantCommands } from './tenant.ts';
-import { examples, type Run } from './tree.ts';
+import { examples, pathOf, type Run, showExamples } from './tree.ts';
 
 /** How long a command may take to end by itself after Ctrl-C, ms. */
 const interruptMsMax = 500;
@@ -103,7 +103,6 @@ export function programOf(run: Run): Command {
     .description('Berth: an event-sourced controller for GPU jobs')
     .version(version, '--version', 'print the version')
     .helpOption('-h, --help', 'print help')
-    .helpCommand(false)
     .option('--server <url>', 'controller (BERTH_SERVER, default http://127.0.0.1:7070)')
     .option('--tenant <name>', 'who asks (BERTH_TENANT, default: the first demo tenant)')
     .option('--key <file>', 'private key, JWK (BERTH_KEY, default DATA/tenants/TENANT.jwk)')
@@ -128,6 +127,7 @@ export function programOf(run: Run): Command {
     'berth job list',
     'berth doctor',
   ]);
+  showExamples(program);
   for (const command of everyCommand(program)) failAsOurs(command);
   return program;
 }
@@ -185,8 +185,4 @@ function failAsOurs(command: Command): void {
     const sentence = error.message.replace(/^error: /, '').replaceAll('\n', ' ');
     throw usage(sentence, `${pathOf(command)} --help`);
   });
-}
-
-function pathOf(command: Command): string {
-  return command.parent ? `${pathOf(command.parent)} ${command.name()}` : command.name();
 }

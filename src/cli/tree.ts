@@ -31,7 +31,26 @@ export function verb<F>(
     .action(run(action as unknown as Action));
 }
 
-/** Shows these commands below the help. */
+const shown = new WeakMap<Command, readonly string[]>();
+
+/** Shows these command lines below the help. */
 export function examples(command: Command, lines: readonly string[]): Command {
-  return command.addHelpText('after', `\nExamples:\n${lines.map((line) => `  $ ${line}`).join('\n')}`);
+  shown.set(command, lines);
+  return command;
+}
+
+/** Gives every level its examples: those of a noun are the first of each verb; a plain verb is its own. */
+export function showExamples(command: Command): readonly string[] {
+  const below = command.commands.map((child) => showExamples(child)[0] ?? '');
+  const lines = shown.get(command) ?? (below.length > 0 ? below : [plainExample(command)]);
+  command.addHelpText('after', `\nExamples:\n${lines.map((line) => `  $ ${line}`).join('\n')}`);
+  return lines;
+}
+
+const plainExample = (command: Command): string =>
+  [pathOf(command), ...command.registeredArguments.map((argument) => argument.name().toUpperCase())].join(' ');
+
+/** `berth job list` */
+export function pathOf(command: Command): string {
+  return command.parent ? `${pathOf(command.parent)} ${command.name()}` : command.name();
 }

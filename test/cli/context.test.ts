@@ -1,0 +1,58 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Command } from 'commander';
+import * as assert from 'uvu/assert';
+import { resolveSetting } from '../../src/cli/context.ts';
+import { serveFlags, settingsFlags } from '../../src/cli/serve-flags.ts';
+import { settingsSchema } from '../../src/config.ts';
+import { suite } from '../suite.ts';
+import { run } from './berth.ts';
+
+const t = suite('cli/context');
+let folder = '';
+
+t.before(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'berth-config-'));
+});
+t.after(() => rm(folder, { recursive: true, force: true }));
+
+t('flag beats environment beats file beats default', async () => {
+  const config = join(folder, 'client.json');
+  await writeFile(config, JSON.stringify({ client: { server: 'http://file' }, data: 'from-file' }));
+  const resolved = (flags: object, environment: NodeJS.ProcessEnv = {}) => resolveSetting('server', { ...flags }, environment);
+  assert.equal(resolved({ server: 'http://flag', config }, { BERTH_SERVER: 'http://env' }), { value: 'http://flag', source: 'flag' });
+  assert.equal(resolved({ config }, { BERTH_SERVER: 'http://env' }), { value: 'http://env', source: 'environment' });
+  assert.equal(resolved({}, { BERTH_CONFIG: config }), { value: 'http://file', source: 'file' });
+  assert.equal(resolved({}), { value: 'http://127.0.0.1:7070', source: 'default' });
+  assert.equal(resolveSetting('data', { config }, {}), { value: 'from-file', source: 'file' });
+});
+
+t('every setting of the server has a flag of serve, and the other way round', () => {
+  const command = serveFlags(new Command('serve').option('--data <dir>'));
+  const given = Object.fromEntries(command.options.map((option) => [option.attributeName(), 'x']));
+  assert.equal(Object.keys(settingsFlags(given)).sort(), Object.keys(settingsSchema.shape).sort());
+});
+
+t('config show prints each setting with the source that won', async () => {
+  const config = join(folder, 'berth.json');
+  await writeFile(config, JSON.stringify({ policy: 'fifo', client: { tenant: 'globex' } }));
+  const args = ['config', 'show', '--config', config, '--runners', '0', '-o', 'json'];
+  const { code, text, stderr } = await run(args, { env: { BERTH_FLEET: '1xA30-24GB' } });
+  assert.is(code, 0, stderr);
+  const rows = JSON.parse(text) as { setting: string; value: unknown; source: string }[];
+  const of = (name: string) => rows.filter(({ setting }) => setting === name).map(({ value, source }) => [value, source])[0];
+  assert.equal(of('runners'), [0, 'flag']);
+  assert.equal(of('fleet'), ['1xA30-24GB', 'environment']);
+  assert.equal(of('policy'), ['fifo', 'file']);
+  assert.equal(of('tenant'), ['globex', 'file']);
+  assert.equal(of('listen'), ['127.0.0.1:7070', 'default']);
+});
+
+t('a setting out of bounds names the setting, its source and the next command', async () => {
+  const { code, stderr } = await run(['config', 'show', '--runners', '9999']);
+  assert.is(code, 1);
+  assert.match(stderr, /^error ERR_CONFIG: runners \(from flag\): .*256.*\nnext: berth config show\n$/);
+});
+
+t.run();
