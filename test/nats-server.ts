@@ -28,6 +28,8 @@ export class NatsServer {
   readonly #options: NatsServerOptions;
   readonly #connections: NatsConnection[] = [];
   #process: ChildProcess | null = null;
+  /** Where it answers `/healthz`, when its configuration has a monitor. */
+  monitorPort = 0;
   /** What the server said so far. */
   output = '';
 
@@ -64,9 +66,13 @@ export class NatsServer {
 
   /** Starts it (again), on the same port with the same store; resolves when it takes connections. */
   async start(args: readonly string[] = this.#options.args ?? ['-js']): Promise<void> {
-    const monitor = args.includes('-c') ? ['-m', String(await freePort())] : [];
-    const all = [...args, '-a', '127.0.0.1', '-p', String(this.port), '-sd', this.#dir, ...monitor];
+    this.monitorPort = await freePort();
+    const monitor = args.includes('-c') ? ['-m', String(this.monitorPort)] : [];
+    // A configuration names its store itself, relative to where the server is started.
+    const store = args.includes('-c') ? [] : ['-sd', this.#dir];
+    const all = [...args, '-a', '127.0.0.1', '-p', String(this.port), ...store, ...monitor];
     const process = spawn('nats-server', all, {
+      cwd: this.#dir,
       stdio: ['ignore', 'ignore', 'pipe'],
       env: { ...globalThis.process.env, ...this.#options.env },
     });

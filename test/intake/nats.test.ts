@@ -118,7 +118,7 @@ t.needing(
       await until('the job has ended', () => rig.life?.views.job(String(id))?.job.state === 'succeeded');
       const exited = (await rig.facts()).find(({ subject }) => subject === `job.acme.${id}.exited`);
       assert.is(exited?.data['exitCode'], 0);
-      const { sha256 } = exited?.data['result'] as { sha256: string };
+      const { sha256 } = (exited?.data['result'] ?? {}) as { sha256: string };
       assert.match(new TextDecoder().decode(await rig.blobs.read('acme', sha256)), /bus/);
     } finally {
       await intake.stop();
