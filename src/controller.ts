@@ -17,8 +17,8 @@ import { canonicalJson } from './events/canonical.ts';
 import type { FactData } from './events/facts.ts';
 import type { FactRecord, Sha256 } from './events/record.ts';
 import type { Backend } from './executor/backend.ts';
-import { Gate } from './intake/gate.ts';
 import { Executor, type ResultStore } from './executor/executor.ts';
+import { Gate } from './intake/gate.ts';
 import type { Actor } from './jobs/actor.ts';
 import type { Command, Outcome } from './jobs/commands.ts';
 import { Concluder } from './jobs/concluder.ts';
@@ -207,7 +207,8 @@ export class Controller {
       ...this.recovered,
     });
     const { tornFrom } = this.state.controller;
-    if (tornFrom !== null && acceptTornTail) await this.#note('controller.tailAccepted', { fromSeq: tornFrom });
+    if (tornFrom !== null && acceptTornTail)
+      await this.#note('controller.tailAccepted', { fromSeq: tornFrom });
     await killFormerGuests();
     this.#backend = await startBackend();
     await this.#configure(this.#backend.runners);
@@ -238,17 +239,36 @@ export class Controller {
     for (const { id, board, enforcement } of fleet) {
       const known = this.state.fleet.get(id);
       if (known && known.board !== board) {
-        throw new BerthError('ERR_CONFIG', `${id} is a ${known.board} in the log and a ${board} in --fleet; name it otherwise`);
+        throw new BerthError(
+          'ERR_CONFIG',
+          `${id} is a ${known.board} in the log and a ${board} in --fleet; name it otherwise`,
+        );
       }
-      if (!known) await this.#ask({ kind: 'Note', type: 'slot.added', stream: `slot.${id}`, data: { board, enforcement } });
+      if (!known)
+        await this.#ask({
+          kind: 'Note',
+          type: 'slot.added',
+          stream: `slot.${id}`,
+          data: { board, enforcement },
+        });
       else if (known.machine.state !== 'serving' && this.#leftByFleet.has(id)) {
-        await this.#ask({ kind: 'Note', type: 'slot.restored', stream: `slot.${id}`, data: { reason: notInFleet } });
+        await this.#ask({
+          kind: 'Note',
+          type: 'slot.restored',
+          stream: `slot.${id}`,
+          data: { reason: notInFleet },
+        });
       }
     }
     const named = new Set(fleet.map(({ id }) => id));
     for (const { id, machine } of this.state.fleet.values()) {
       if (named.has(id) || machine.state !== 'serving') continue;
-      await this.#ask({ kind: 'Note', type: 'slot.drained', stream: `slot.${id}`, data: { reason: notInFleet } });
+      await this.#ask({
+        kind: 'Note',
+        type: 'slot.drained',
+        stream: `slot.${id}`,
+        data: { reason: notInFleet },
+      });
     }
   }
 
@@ -257,16 +277,23 @@ export class Controller {
     return this.views.drainedFor(notInFleet);
   }
 
-  async #note<T extends 'controller.recovered' | 'controller.tailAccepted' | 'controller.configured' | 'controller.draining' | 'controller.stopped'>(
-    type: T,
-    data: FactData<T>,
-  ): Promise<void> {
+  async #note<
+    T extends
+      | 'controller.recovered'
+      | 'controller.tailAccepted'
+      | 'controller.configured'
+      | 'controller.draining'
+      | 'controller.stopped',
+  >(type: T, data: FactData<T>): Promise<void> {
     await this.#ask({ kind: 'Note', type, stream: 'controller', data } as Command);
   }
 
   async #ask(command: Command): Promise<void> {
     const outcome = await this.ask(command, 'controller');
-    invariant(!('refused' in outcome), `${command.kind} at start: ${'refused' in outcome ? outcome.reason : ''}`);
+    invariant(
+      !('refused' in outcome),
+      `${command.kind} at start: ${'refused' in outcome ? outcome.reason : ''}`,
+    );
   }
 
   #onLogChange(): void {

@@ -14,7 +14,7 @@
  */
 import { compileTable, type Folded } from '../../machines/compile.ts';
 import type { JobFact, JobState } from '../../machines/job.ts';
-import { newRun, type RunContext, runMachine, type RunState } from '../../machines/run.ts';
+import { newRun, type RunContext, type RunState, runMachine } from '../../machines/run.ts';
 import { hexOf, type VerifiedBlobs } from '../attestation/attestor.ts';
 import type { Clock } from '../clock.ts';
 import type { Actor } from '../jobs/actor.ts';
@@ -91,10 +91,21 @@ export class Executor implements Actor {
     if (!after) return;
     const { id } = after.context;
     const known = this.#runs.get(id) ?? { state: runTable.initial, context: newRun };
-    const next = runTable.step(known, { type: record.type, seq: record.seq, at: record.at, data: record.data } as JobFact);
+    const next = runTable.step(known, {
+      type: record.type,
+      seq: record.seq,
+      at: record.at,
+      data: record.data,
+    } as JobFact);
     if (!next) return;
-    if (next.state === 'gone') this.#runs.delete(id);
-    else this.#runs.set(id, next);
+    if (next.state !== 'gone') {
+      this.#runs.set(id, next);
+      return;
+    }
+    // Only now is the attempt forgotten: until its end is durable it is still on the to-do list, and must not begin anew.
+    this.#runs.delete(id);
+    this.#attempts.get(next.context.fence)?.offDeadline?.();
+    this.#attempts.delete(next.context.fence);
   }
 
   /**
@@ -105,6 +116,13 @@ export class Executor implements Actor {
     this.#backend = backend;
     this.#running = true;
     for (const [id, { context }] of this.#runs) {
+      // Begun and over, as far as this process goes: an attempt of a former life is never started again.
+      this.#attempts.set(context.fence, {
+        fence: context.fence,
+        run: null,
+        unwanted: true,
+        offDeadline: null,
+      });
       this.#gone(id, context.fence, { how: 'lost', message: 'the controller was restarted' });
     }
   }
@@ -119,7 +137,8 @@ export class Executor implements Actor {
     if (!this.#running) return;
     for (const [id, { state, context }] of this.#runs) {
       const attempt = this.#attempts.get(context.fence);
-      if (state === 'starting' && !attempt && this.#stillWanted(id, context.fence)) this.#begin(id, context.fence);
+      if (state === 'starting' && !attempt && this.#stillWanted(id, context.fence))
+        this.#begin(id, context.fence);
       if (state === 'stopping' && !attempt?.unwanted) this.#end(id, context.fence);
     }
   }
@@ -129,13 +148,18 @@ export class Executor implements Actor {
     if (!report) return null;
     const { id, fence } = report;
     if (report.kind === 'gone') return { kind: 'ReportGone', id, fence, report: report.report };
-    return { kind: 'ReportStarted', id, fence, runner: report.runner, isolation: this.#backend?.probe().isolation ?? 'none' };
+    return {
+      kind: 'ReportStarted',
+      id,
+      fence,
+      runner: report.runner,
+      isolation: this.#backend?.probe().isolation ?? 'none',
+    };
   }
 
   answered(_command: Command, _outcome: Outcome): void {
     // Accepted, or refused because the job moved on: either way this report is done.
-    const report = this.#reports.shift();
-    if (report?.kind === 'gone') this.#attempts.delete(report.fence);
+    this.#reports.shift();
   }
 
   snapshot(): unknown {
@@ -167,7 +191,11 @@ export class Executor implements Actor {
 
   async #load({ context: { tenant, spec } }: Job): Promise<Blobs> {
     const read = (digest: string | undefined) => (digest ? this.#blobs.read(tenant, hexOf(digest)) : null);
-    const [module, input, model] = await Promise.all([read(spec?.module), read(spec?.input), read(spec?.model)]);
+    const [module, input, model] = await Promise.all([
+      read(spec?.module),
+      read(spec?.input),
+      read(spec?.model),
+    ]);
     return { module: module ?? new Uint8Array(), input: input ?? new Uint8Array(), model };
   }
 
