@@ -20,7 +20,6 @@ import { CommandError, exits, usage } from './exit.ts';
 import { factSentence, type ListedFact, logColumns } from './facts.ts';
 import { instantText } from './output.ts';
 import { factsFrom } from './pages.ts';
-import { replay } from './replay.ts';
 import { saveTo } from './save.ts';
 import { wholeNumber } from './spec.ts';
 import { tailLive } from './tail.ts';
@@ -211,6 +210,8 @@ async function replayLog(
 ): Promise<number> {
   const { out } = context;
   const to = flags.to === undefined ? undefined : positive(flags.to, '--to');
+  // Loaded only here: the fold is most of the controller.
+  const { replay } = await import('./replay.ts');
   const replayed = await replay(recordsIn(path), to);
   if (to !== undefined && replayed.seq < to)
     throw usage(`--to ${to}: the log ends at seq ${replayed.seq}`, `berth log replay ${path}`);

@@ -36,10 +36,11 @@ async function connected(url: string): Promise<NatsConnection> {
   const parsed = URL.canParse(url) ? new URL(url) : null;
   if (!parsed)
     throw usage(`--nats ${url}: must be a URL such as nats://127.0.0.1:4222`, 'berth job submit --help');
-  const { username, password, host } = parsed;
+  const { username, password, host, protocol } = parsed;
+  const tls = protocol === 'tls:' ? { tls: {} } : {};
   const login = username ? { user: decodeURIComponent(username), pass: decodeURIComponent(password) } : {};
   try {
-    return await connect({ servers: host, timeout: answerMsMax, reconnect: false, ...login });
+    return await connect({ servers: host, timeout: answerMsMax, reconnect: false, ...tls, ...login });
   } catch (cause) {
     throw new CommandError('ERR_NATS', `${host}: ${reasonOf(cause)}`, {
       cause,

@@ -48,7 +48,9 @@ export function showExamples(command: Command): readonly string[] {
 }
 
 const plainExample = (command: Command): string =>
-  [pathOf(command), ...command.registeredArguments.map((argument) => argument.name().toUpperCase())].join(' ');
+  [pathOf(command), ...command.registeredArguments.map((argument) => argument.name().toUpperCase())].join(
+    ' ',
+  );
 
 /** `berth job list` */
 export function pathOf(command: Command): string {

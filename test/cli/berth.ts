@@ -19,12 +19,17 @@ export interface Ran {
 
 /** No setting of the one who runs the tests may show through. */
 function environment(extra: Record<string, string>): Record<string, string> {
-  const own = Object.entries(process.env).filter(([name]) => !name.startsWith('BERTH_') && name !== 'NO_COLOR');
+  const own = Object.entries(process.env).filter(
+    ([name]) => !name.startsWith('BERTH_') && name !== 'NO_COLOR',
+  );
   return { ...(Object.fromEntries(own) as Record<string, string>), ...extra };
 }
 
 /** Starts `berth ARGS`. */
-export function start(args: readonly string[], env: Record<string, string> = {}): ChildProcessByStdio<Writable, Readable, Readable> {
+export function start(
+  args: readonly string[],
+  env: Record<string, string> = {},
+): ChildProcessByStdio<Writable, Readable, Readable> {
   const child = spawn(process.execPath, [join(root, 'bin', 'berth.js'), ...args], {
     cwd: root,
     env: environment(env),
@@ -36,7 +41,10 @@ export function start(args: readonly string[], env: Record<string, string> = {})
 }
 
 /** Runs `berth ARGS` to its end. */
-export async function run(args: readonly string[], options: { env?: Record<string, string>; input?: Uint8Array | string } = {}): Promise<Ran> {
+export async function run(
+  args: readonly string[],
+  options: { env?: Record<string, string>; input?: Uint8Array | string } = {},
+): Promise<Ran> {
   const child = start(args, options.env);
   child.stdin.end(options.input ?? '');
   return ended(child);
@@ -85,7 +93,17 @@ export class Berth {
   }
 
   async serve(flags: readonly string[] = [], listen = '127.0.0.1:0'): Promise<void> {
-    const child = start(['serve', '--data', this.data, '--listen', listen, '--demo', '--runners', '1', ...flags]);
+    const child = start([
+      'serve',
+      '--data',
+      this.data,
+      '--listen',
+      listen,
+      '--demo',
+      '--runners',
+      '1',
+      ...flags,
+    ]);
     this.#child = child;
     child.stderr.on('data', (chunk: Buffer) => {
       this.#stderr += chunk.toString();

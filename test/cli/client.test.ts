@@ -37,10 +37,20 @@ async function failure(promise: Promise<unknown>): Promise<CommandError> {
 t('a problem keeps code, words, fields and hint of the server', async () => {
   const client = await clientOf((_, response) => {
     response.writeHead(422, { 'content-type': 'application/problem+json' });
-    response.end(JSON.stringify({ code: 'ERR_BLOB_MISSING', detail: 'no blob', next: 'put it', errors: [{ field: 'job.input', message: 'gone' }] }));
+    response.end(
+      JSON.stringify({
+        code: 'ERR_BLOB_MISSING',
+        detail: 'no blob',
+        next: 'put it',
+        errors: [{ field: 'job.input', message: 'gone' }],
+      }),
+    );
   });
   const { code, message, next, fields } = await failure(client.json('GET', '/v1/jobs'));
-  assert.equal([code, message, next, fields], ['ERR_BLOB_MISSING', 'no blob', 'put it', [{ field: 'job.input', message: 'gone' }]]);
+  assert.equal(
+    [code, message, next, fields],
+    ['ERR_BLOB_MISSING', 'no blob', 'put it', [{ field: 'job.input', message: 'gone' }]],
+  );
 });
 
 t('what is no Berth is said to be none', async () => {
@@ -88,7 +98,8 @@ t('--server must be an http or https URL', () => {
 });
 
 t('server-sent events are the same however the bytes are cut', async () => {
-  const text = 'id: 1\ndata: {"a":"é"}\n\n: beat\n\nid: 2\nevent: x\ndata: one\ndata: two\r\n\r\ndata: no id of its own\n\ndata: unfinished';
+  const text =
+    'id: 1\ndata: {"a":"é"}\n\n: beat\n\nid: 2\nevent: x\ndata: one\ndata: two\r\n\r\ndata: no id of its own\n\ndata: unfinished';
   const expected = [
     { id: '1', event: 'message', data: '{"a":"é"}' },
     { id: '2', event: 'x', data: 'one\ntwo' },

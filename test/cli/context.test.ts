@@ -20,9 +20,16 @@ t.after(() => rm(folder, { recursive: true, force: true }));
 t('flag beats environment beats file beats default', async () => {
   const config = join(folder, 'client.json');
   await writeFile(config, JSON.stringify({ client: { server: 'http://file' }, data: 'from-file' }));
-  const resolved = (flags: object, environment: NodeJS.ProcessEnv = {}) => resolveSetting('server', { ...flags }, environment);
-  assert.equal(resolved({ server: 'http://flag', config }, { BERTH_SERVER: 'http://env' }), { value: 'http://flag', source: 'flag' });
-  assert.equal(resolved({ config }, { BERTH_SERVER: 'http://env' }), { value: 'http://env', source: 'environment' });
+  const resolved = (flags: object, environment: NodeJS.ProcessEnv = {}) =>
+    resolveSetting('server', { ...flags }, environment);
+  assert.equal(resolved({ server: 'http://flag', config }, { BERTH_SERVER: 'http://env' }), {
+    value: 'http://flag',
+    source: 'flag',
+  });
+  assert.equal(resolved({ config }, { BERTH_SERVER: 'http://env' }), {
+    value: 'http://env',
+    source: 'environment',
+  });
   assert.equal(resolved({}, { BERTH_CONFIG: config }), { value: 'http://file', source: 'file' });
   assert.equal(resolved({}), { value: 'http://127.0.0.1:7070', source: 'default' });
   assert.equal(resolveSetting('data', { config }, {}), { value: 'from-file', source: 'file' });
@@ -41,7 +48,8 @@ t('config show prints each setting with the source that won', async () => {
   const { code, text, stderr } = await run(args, { env: { BERTH_FLEET: '1xA30-24GB' } });
   assert.is(code, 0, stderr);
   const rows = JSON.parse(text) as { setting: string; value: unknown; source: string }[];
-  const of = (name: string) => rows.filter(({ setting }) => setting === name).map(({ value, source }) => [value, source])[0];
+  const of = (name: string) =>
+    rows.filter(({ setting }) => setting === name).map(({ value, source }) => [value, source])[0];
   assert.equal(of('runners'), [0, 'flag']);
   assert.equal(of('fleet'), ['1xA30-24GB', 'environment']);
   assert.equal(of('policy'), ['fifo', 'file']);

@@ -9,7 +9,8 @@ import { runs, seed, suite } from '../suite.ts';
 const t = suite('cli/output');
 
 /** Everything but line ends that moves a cursor, starts a sequence or turns the direction. */
-const unsafe = /[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff]/;
+const unsafe =
+  /[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff]/;
 
 interface Row {
   readonly id: string;
@@ -69,17 +70,21 @@ t('no text from outside controls the terminal, in any format', async () => {
   const evil = 'a\u001b[2Jb\u009b31m\u202ec\u0007\r\n\u2028';
   assert.is(visible('\u001b[2J\u202e'), '\\x1b[2J\\u202e');
   await fc.assert(
-    fc.asyncProperty(fc.string({ unit: 'binary' }), fc.constantFrom<Format>('table', 'wide', 'json', 'jsonl'), async (text, format) => {
-      const { out, stdout } = outputOf(format, { terminal: true, environment: { NO_COLOR: '1' } });
-      const row = { id: text + evil, n: 1 };
-      await out.rows([row], columns, 'none');
-      await out.one(row, [['id', row.id]]);
-      await out.line(row.id);
-      const shown = stdout();
-      assert.not.match(shown, unsafe);
-      assert.is(unsafe.test(visibleLines(row.id).replaceAll('\t', '')), false);
-      if (format === 'jsonl') assert.equal(JSON.parse(shown.split('\n')[0] ?? ''), row);
-    }),
+    fc.asyncProperty(
+      fc.string({ unit: 'binary' }),
+      fc.constantFrom<Format>('table', 'wide', 'json', 'jsonl'),
+      async (text, format) => {
+        const { out, stdout } = outputOf(format, { terminal: true, environment: { NO_COLOR: '1' } });
+        const row = { id: text + evil, n: 1 };
+        await out.rows([row], columns, 'none');
+        await out.one(row, [['id', row.id]]);
+        await out.line(row.id);
+        const shown = stdout();
+        assert.not.match(shown, unsafe);
+        assert.is(unsafe.test(visibleLines(row.id).replaceAll('\t', '')), false);
+        if (format === 'jsonl') assert.equal(JSON.parse(shown.split('\n')[0] ?? ''), row);
+      },
+    ),
     { seed: seed(), numRuns: runs(200) },
   );
 });
@@ -111,7 +116,9 @@ t('bytes pass exactly to a pipe, and are made visible on a terminal unless raw',
 });
 
 t('a reader that went away ends the writing with StdoutClosed, and a slow one is waited for', async () => {
-  const broken = new Writable({ write: (_chunk, _, done) => done(Object.assign(new Error('gone'), { code: 'EPIPE' })) });
+  const broken = new Writable({
+    write: (_chunk, _, done) => done(Object.assign(new Error('gone'), { code: 'EPIPE' })),
+  });
   const out = new Output({ format: 'table', stdout: broken, stderr: new PassThrough(), environment: {} });
   try {
     for (let i = 0; i < 10; i += 1) {
@@ -135,7 +142,12 @@ t('a reader that went away ends the writing with StdoutClosed, and a slow one is
 });
 
 t('durations are short and have units', () => {
-  assert.equal([340, 12_300, 250_000, 7_500_000].map(durationText), ['340 ms', '12.3 s', '4 m 10 s', '2 h 5 m']);
+  assert.equal([340, 12_300, 250_000, 7_500_000].map(durationText), [
+    '340 ms',
+    '12.3 s',
+    '4 m 10 s',
+    '2 h 5 m',
+  ]);
 });
 
 t.run();

@@ -32,7 +32,10 @@ t('a signed job is what the door verifies, with its idempotency key', async () =
   const verified = await verifyRequest(text, tenantWith(key), { seq: 1, nowMs });
   assert.not(isDenied(verified));
   if (isDenied(verified)) return;
-  assert.equal([verified.iss, verified.kid, verified.idempotencyKey, verified.job], ['acme', key.kid, 'k', job]);
+  assert.equal(
+    [verified.iss, verified.kid, verified.idempotencyKey, verified.job],
+    ['acme', key.kid, 'k', job],
+  );
   const late = await verifyRequest(text, tenantWith(key), { seq: 1, nowMs: nowMs + 400_000 });
   assert.ok(isDenied(late), 'after its 300 s a request is worth nothing');
 });
@@ -78,9 +81,18 @@ t('a missing key says which file was looked for and what to pass', async () => {
       () => assert.unreachable(),
       (error: { message: string; next: string }) => `${error.message} | ${error.next}`,
     ) as Promise<string>;
-  assert.match(await next(identityOf({ tenant: 'nobody', key: undefined, data })), /nobody\.jwk does not exist \| pass --key FILE/);
-  assert.match(await next(identityOf({ tenant: undefined, key: 'absent.jwk', data })), /absent\.jwk: no such file/);
-  assert.match(await next(adminIdentity({ tenant: undefined, key: undefined, data })), /admin\.jwk does not exist \| pass --data DIR/);
+  assert.match(
+    await next(identityOf({ tenant: 'nobody', key: undefined, data })),
+    /nobody\.jwk does not exist \| pass --key FILE/,
+  );
+  assert.match(
+    await next(identityOf({ tenant: undefined, key: 'absent.jwk', data })),
+    /absent\.jwk: no such file/,
+  );
+  assert.match(
+    await next(adminIdentity({ tenant: undefined, key: undefined, data })),
+    /admin\.jwk does not exist \| pass --data DIR/,
+  );
 });
 
 t.run();

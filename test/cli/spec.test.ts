@@ -14,7 +14,8 @@ function flagsOf(args: readonly string[]): SpecFlags {
   command.configureOutput({ writeErr: () => undefined });
   return command.parse(args, { from: 'user' }).opts();
 }
-const spec = (args: readonly string[], rest: readonly string[] = []) => specOf(flagsOf(args), rest, { module });
+const spec = (args: readonly string[], rest: readonly string[] = []) =>
+  specOf(flagsOf(args), rest, { module });
 
 t('without flags only what has no default is sent', () => {
   assert.equal(spec([]), { module, slot: '1g.10gb' });
@@ -42,7 +43,13 @@ t('every flag sets its field, and the result passes the schema of the server', (
 });
 
 t('naming an environment variable declares it beside the default capabilities', () => {
-  assert.equal(spec(['--env', 'A=1']).capabilities, ['args', 'clock:virtual', 'random:seeded', 'stdio', 'env:A']);
+  assert.equal(spec(['--env', 'A=1']).capabilities, [
+    'args',
+    'clock:virtual',
+    'random:seeded',
+    'stdio',
+    'env:A',
+  ]);
 });
 
 t('what breaks the schema is exit 2 and names the flag and its limit', () => {
@@ -66,7 +73,8 @@ t('what breaks the schema is exit 2 and names the flag and its limit', () => {
 });
 
 t('a number is a whole number', () => {
-  for (const text of ['1.5', 'abc', '1e3', '']) assert.throws(() => flagsOf(['--wall-ms', text]), /must be a whole number/);
+  for (const text of ['1.5', 'abc', '1e3', ''])
+    assert.throws(() => flagsOf(['--wall-ms', text]), /must be a whole number/);
 });
 
 t.run();
