@@ -188,9 +188,9 @@ export function natsText(error: unknown): string {
   if (typeof error === 'string') return error;
   if (error instanceof BerthError) return `${error.code}: ${error.message}`;
   const { message, code } = error as { message?: string; code?: string };
-  return code === 'AUTHORIZATION_VIOLATION'
-    ? 'the server refuses this login'
-    : (message ?? String(error)).replaceAll("'", '');
+  if (code === 'AUTHORIZATION_VIOLATION') return 'the server refuses this login';
+  if (code === '503') return 'nobody takes what is sent: the stream or JetStream is gone';
+  return (message ?? String(error)).replaceAll("'", '');
 }
 
 /** Splits addresses from a login that stands in them. The login is the same for all. */

@@ -169,7 +169,7 @@ export class Door {
     }
     if (!identity) return problem('ERR_UNAUTHENTICATED', 'an unsigned job needs a bearer token');
     const tenant = this.#tenant(identity.tenant);
-    if (!tenant?.terms.unsigned || identity.admin) return this.#refuse(identity.tenant, 'ERR_UNSIGNED', 'this tenant sends signed jobs only');
+    if (!tenant?.terms.unsigned || identity.admin) return this.#refuse(tenant?.name ?? null, 'ERR_UNSIGNED', 'this tenant sends signed jobs only');
     const body = parseBody(text);
     if ('code' in body) return this.#refuse(tenant.name, body.code, body.reason);
     const idempotencyKey = submission.idempotencyKey ?? body.idempotencyKey;

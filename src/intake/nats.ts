@@ -46,6 +46,8 @@ type Verb = (typeof verbs)[number];
 export const inFlightMax = 256;
 /** Nesting of a JSON body. */
 const nestingMax = 16;
+/** A server takes almost any sign in a subject; a tenant's name is the one of `events/facts.ts`. */
+const tenantPattern = /^[a-z0-9][a-z0-9-]{0,31}$/;
 const idPattern = /^[a-z0-9]{1,64}$/;
 /** Where an answer may go: inboxes, and what the server makes of an inbox of another account. Nothing else. */
 const replyPattern = /^_(INBOX|R_)[.\w-]*\.[.\w-]+$/;
@@ -156,8 +158,9 @@ class Intake {
   async #answer(verb: Verb, message: Msg): Promise<Answer> {
     const request = readRequest(verb, message);
     if ('status' in request) return request;
-    if (request.tenant === factsToken)
-      return problem('ERR_NOT_FOUND', `no tenant can be called ${factsToken}`);
+    if (!tenantPattern.test(request.tenant) || request.tenant === factsToken) {
+      return problem('ERR_NOT_FOUND', `no tenant can be called ${quoted(request.tenant)}`);
+    }
     return verb === 'submit' ? this.#submit(request) : this.#ofOneJob(request);
   }
 
