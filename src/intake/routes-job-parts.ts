@@ -39,7 +39,13 @@ export const jobPartRoutes: readonly Route[] = [
     params: jobParams,
     query: factsQuery,
     events: true,
-    responses: [{ status: 200, what: 'a page of facts', schema: factPageSchema }],
+    responses: [
+      { status: 200, what: 'a page of facts', schema: factPageSchema },
+      {
+        status: 204,
+        what: 'asked for events after the last fact of a job that has ended: nothing can follow',
+      },
+    ],
     handle: async (call) => {
       const { life, params, query, identity } = call;
       const job = jobOf(call, params.id);
