@@ -11,28 +11,20 @@ import type { Context } from './context.ts';
 import { CommandError, exits } from './exit.ts';
 import { factSentence, historyColumns } from './facts.ts';
 import { followToEnd, hasEnded, jobPath, unsuccessful } from './follow.ts';
-import { type Column, durationText, instantText } from './output.ts';
+import { addJobList } from './job-list.ts';
+import { instantText } from './output.ts';
 import { factsFrom } from './pages.ts';
 import { saveTo } from './save.ts';
-import { several, wholeNumber } from './spec.ts';
+import { wholeNumber } from './spec.ts';
 import { type SubmitFlags, submit, submitFlags } from './submit.ts';
 import { examples, type Run, verb } from './tree.ts';
-
-/** Jobs asked for at a time, and shown by `berth job list` unless told otherwise. */
-const listedDefault = 50;
-const pageJobsMax = 1_000;
 
 /** Adds `berth job` and its verbs. */
 export function addJobCommands(program: Command, run: Run): void {
   const job = program.command('job').description('submit jobs and see what becomes of them');
   addSubmit(job, run);
   verb(job, 'get <id>', 'state, attempts, slots and cause of a job', run, get);
-  const list = verb(job, 'list', 'jobs, newest first', run, listJobs)
-    .option('--state <state>', 'only in this state')
-    .option('--label <name[=value]>', 'only with this label, repeatable', several)
-    .option('--of <tenant>', "only this tenant's; for the operator")
-    .option('--limit <n>', `at most so many; 0 for all (default ${listedDefault})`, wholeNumber);
-  examples(list, ['berth job list --state running', 'berth job list --label run=7 -o jsonl']);
+  addJobList(job, run);
   const watch = verb(job, 'watch <id>', 'the facts of a job as they happen, until it ends', run, watchJob);
   watch.option('--wait-timeout <ms>', 'watch at most so long, then exit with 4', wholeNumber);
   verb(job, 'cancel <id>', 'end a job, wherever it is', run, cancel);
@@ -97,79 +89,6 @@ function jobLines(view: JobView): [string, string][] {
   return lines.filter(([, value]) => value !== '');
 }
 
-const jobColumns: readonly Column<JobView>[] = [
-  { name: 'id', value: ({ id }) => id },
-  { name: 'tenant', value: ({ tenant }) => tenant },
-  { name: 'state', value: ({ state }) => state },
-  { name: 'slot', value: ({ spec }) => `${spec.gpus}×${spec.slot}` },
-  { name: 'attempt', value: ({ attempt }) => String(attempt), right: true },
-  { name: 'submitted', value: ({ times }) => instantText(times.submittedAtMs) },
-  { name: 'took', value: took, right: true },
-  { name: 'cause', value: ({ cause }) => cause?.code ?? '' },
-  { name: 'name', value: ({ spec }) => spec.name ?? '', wide: true },
-  {
-    name: 'labels',
-    value: ({ spec }) =>
-      Object.entries(spec.labels)
-        .map((pair) => pair.join('='))
-        .join(','),
-    wide: true,
-  },
-];
-
-function took({ times }: JobView): string {
-  const { submittedAtMs, endedAtMs } = times;
-  return submittedAtMs === null || endedAtMs === null ? '' : durationText(endedAtMs - submittedAtMs);
-}
-
-interface ListFlags {
-  readonly state?: string;
-  readonly label?: readonly string[];
-  readonly of?: string;
-  readonly limit?: number;
-}
-
-async function listJobs(context: Context, _: readonly string[], flags: ListFlags): Promise<number> {
-  const { out } = context;
-  const client = await context.client();
-  const limit = flags.limit === 0 ? Number.MAX_SAFE_INTEGER : (flags.limit ?? listedDefault);
-  const rows: JobView[] = [];
-  let shown = 0;
-  for await (const page of jobPages(client, flags, limit)) {
-    shown += page.length;
-    // Lines need no widths and no closing bracket: they leave as they come.
-    if (out.format === 'jsonl') await out.rows(page, jobColumns, '');
-    else rows.push(...page);
-  }
-  if (out.format !== 'jsonl')
-    await out.rows(rows, jobColumns, 'no such jobs; submit one: berth job submit MODULE');
-  if (shown === limit && !out.machine) out.note(`the newest ${limit}; more: berth job list --limit 0`);
-  return exits.done;
-}
-
-async function* jobPages(
-  client: Client,
-  { state, label, of }: ListFlags,
-  limit: number,
-): AsyncGenerator<readonly JobView[]> {
-  let cursor: string | number | null = null;
-  for (let rest = limit; rest > 0; ) {
-    const query = new URLSearchParams({ limit: String(Math.min(rest, pageJobsMax)), order: 'newest' });
-    if (state) query.set('state', state);
-    for (const each of label ?? []) query.append('label', each);
-    if (of) query.set('tenant', of);
-    if (cursor !== null) query.set('cursor', String(cursor));
-    const page: { jobs: JobView[]; next: string | number | null } = await client.json(
-      'GET',
-      `/v1/jobs?${query}`,
-    );
-    yield page.jobs;
-    rest -= page.jobs.length;
-    cursor = page.next;
-    if (cursor === null) return;
-  }
-}
-
 async function watchJob(
   context: Context,
   [id = '']: readonly string[],
@@ -179,7 +98,7 @@ async function watchJob(
   const client = await context.client();
   await client.json('GET', jobPath(id));
   const show = async (fact: FactView): Promise<void> => {
-    if (out.machine) return out.rows([fact], [], '').then(() => undefined);
+    if (out.machine) return out.object(fact);
     await out.line(
       `${String(fact.seq).padStart(8)}  ${instantText(fact.at)}  ${fact.type.padEnd(20)} ${factSentence(fact)}`,
     );

@@ -23,7 +23,6 @@ import { factsFrom } from './pages.ts';
 import { saveTo } from './save.ts';
 import { wholeNumber } from './spec.ts';
 import { tailLive } from './tail.ts';
-import { safeJson } from './text.ts';
 import { examples, type Run, verb } from './tree.ts';
 
 /** Adds `berth log` and its verbs. */
@@ -109,9 +108,8 @@ async function tailLog(context: Context, _: readonly string[], flags: TailFlags)
 
 /** Lines leave as they come: a tail has no last line, so columns have fixed widths. */
 async function showFacts({ out }: Context, facts: readonly ListedFact[]): Promise<void> {
-  if (out.format === 'json' || out.format === 'jsonl') {
-    // One array can't be written before its end is known, so both are lines here.
-    for (const fact of facts) await out.write(`${safeJson(fact)}\n`);
+  if (out.machine) {
+    for (const fact of facts) await out.object(fact);
     return;
   }
   for (const fact of facts) {

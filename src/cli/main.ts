@@ -147,17 +147,17 @@ function addServe(program: Command, run: Run): void {
 function addRest(program: Command, run: Run): void {
   const check = program.command('doctor').description('what is wrong here and how to mend it');
   check.action(run((context, _, flags) => doctor(context, flags)));
-  const demo = program
-    .command('demo [name]')
-    .description('a scripted tour, end to end, against a fresh controller')
-    .allowUnknownOption();
-  demo.action(
-    run(async (_context, [name]) => {
-      const tour = './demo.ts';
-      const { demo: tell } = (await import(tour)) as { demo(argv: string[]): Promise<number> };
-      return tell(name === undefined ? [] : [name]);
+  const tour = program
+    .command('demo [name] [flags...]')
+    .description('a scripted tour, end to end, against a fresh controller');
+  tour.allowUnknownOption().action(
+    run(async (_context, [name, flags]) => {
+      const script = './demo.ts';
+      const { demo } = (await import(script)) as { demo(argv: string[]): Promise<number> };
+      return demo([...(name === undefined ? [] : [name]), ...(flags as unknown as string[])]);
     }),
   );
+  examples(tour, ['berth demo']);
   const completion = program
     .command('completion <shell>')
     .description(`completion script for ${shells.join(' or ')}`);

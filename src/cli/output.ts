@@ -74,6 +74,11 @@ export class Output {
     return this.write(`${visible(text)}\n`);
   }
 
+  /** One JSON object on one line: for streams, which have no last line and so can be no array. */
+  object(value: unknown): Promise<void> {
+    return this.write(`${safeJson(value)}\n`);
+  }
+
   /** A sentence for a person, on stderr. */
   note(text: string): void {
     this.#stderr.write(`${visibleLines(text)}\n`);
@@ -98,7 +103,7 @@ export class Output {
   async rows<T>(rows: readonly T[], columns: readonly Column<T>[], empty: string): Promise<void> {
     if (this.format === 'json') return this.write(`${safeJson(rows, 2)}\n`);
     if (this.format === 'jsonl') {
-      for (const row of rows) await this.write(`${safeJson(row)}\n`);
+      for (const row of rows) await this.object(row);
       return;
     }
     if (rows.length === 0) return this.note(empty);
@@ -108,7 +113,7 @@ export class Output {
   /** One thing in the chosen format; `lines` are its name-value pairs for a person. */
   async one(value: unknown, lines: readonly (readonly [string, string])[]): Promise<void> {
     if (this.format === 'json') return this.write(`${safeJson(value, 2)}\n`);
-    if (this.format === 'jsonl') return this.write(`${safeJson(value)}\n`);
+    if (this.format === 'jsonl') return this.object(value);
     const width = Math.max(0, ...lines.map(([name]) => name.length));
     const text = lines.map(([name, shown]) => `${this.bold(name.padEnd(width))}  ${visible(shown)}\n`);
     await this.write(text.join(''));

@@ -96,7 +96,7 @@ export async function submit(
   for (const [member, file, flag] of files) {
     if (file === undefined) continue;
     const blob = await blobOf(file, flag);
-    await refusable(ensureUploaded(client, blob, context.signal));
+    await refusable(insistently(() => ensureUploaded(client, blob, context.signal)));
     digests[member] = `sha256:${blob.sha256}`;
   }
   const job = specOf(flags, args, digests as unknown as SpecDigests);
@@ -128,16 +128,19 @@ async function insistently<T>(send: () => Promise<T>): Promise<T> {
     try {
       return await send();
     } catch (error) {
-      const broke =
-        error instanceof CommandError && error.code === 'ERR_UNREACHABLE' && !refusedConnection(error);
-      if (!broke || sends >= sendsMax) throw error;
+      if (!mayHaveArrived(error) || sends >= sendsMax) throw error;
       await sleep(resendMs);
     }
   }
 }
 
-const refusedConnection = ({ cause }: Error): boolean =>
-  (cause as NodeJS.ErrnoException | undefined)?.code === 'ECONNREFUSED';
+/** The other side may have acted, and only its answer got lost. Where nothing listens, nothing has happened. */
+function mayHaveArrived(error: unknown): boolean {
+  if (!(error instanceof CommandError) || (error.code !== 'ERR_UNREACHABLE' && error.code !== 'ERR_NATS'))
+    return false;
+  const { code } = (error.cause ?? {}) as { code?: string };
+  return code !== 'ECONNREFUSED' && code !== 'ENOTFOUND' && code !== 'CONNECTION_REFUSED';
+}
 
 /** What the door answers with a problem is refused at admission: exit 5. A fault of the server is not. */
 async function refusable<T>(promise: Promise<T>): Promise<T> {

@@ -1,47 +1,24 @@
-import { type ChildProcess, spawn } from 'node:child_process';
-import { mkdtemp, rm } from 'node:fs/promises';
-import { type AddressInfo, createServer } from 'node:net';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import * as assert from 'uvu/assert';
+import { NatsServer } from '../nats-server.ts';
 import { needs, suite } from '../suite.ts';
-import { Berth, guest, lineOf } from './berth.ts';
+import { Berth, guest } from './berth.ts';
 
 const t = suite('cli/nats');
 const slow = { limitMs: 60_000 };
-let bus: ChildProcess | null = null;
+let bus: NatsServer | undefined;
 let url = '';
-let store = '';
 let berth: Berth;
 
 t.before(async () => {
   if (!needs('nats-server')) return;
-  store = await mkdtemp(join(tmpdir(), 'berth-cli-nats-'));
-  const port = await freePort();
-  url = `nats://127.0.0.1:${port}`;
-  const child = spawn('nats-server', ['-a', '127.0.0.1', '-p', String(port), '-js', '-sd', store], {
-    stdio: ['ignore', 'ignore', 'pipe'],
-  });
-  bus = child;
-  await lineOf(child.stderr, /Server is ready/);
+  bus = await NatsServer.start();
+  url = bus.url();
   berth = await Berth.begin(['--nats', url]);
 });
 t.after(async () => {
   await berth?.remove();
-  bus?.kill('SIGKILL');
-  if (store) await rm(store, { recursive: true, force: true });
+  await bus?.remove();
 });
-
-function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const server = createServer();
-    server.on('error', reject);
-    server.listen(0, '127.0.0.1', () => {
-      const { port } = server.address() as AddressInfo;
-      server.close(() => resolve(port));
-    });
-  });
-}
 
 t.needing(
   'nats-server',

@@ -9,8 +9,7 @@ import { runs, seed, suite } from '../suite.ts';
 const t = suite('cli/output');
 
 /** Everything but line ends that moves a cursor, starts a sequence or turns the direction. */
-const unsafe =
-  /[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff]/;
+const unsafe = /(?!\n)\p{Cc}|[\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff]/u;
 
 interface Row {
   readonly id: string;
@@ -60,7 +59,7 @@ t('json is one array, jsonl one object a line, and an empty list says so only to
 });
 
 t('colour goes to a terminal only, and not with NO_COLOR or a dumb one', () => {
-  assert.match(outputOf('table', { terminal: true }).out.bold('x'), /^\u001b\[1mx/);
+  assert.is(outputOf('table', { terminal: true }).out.bold('x'), '\u001b[1mx\u001b[0m');
   assert.is(outputOf('table').out.bold('x'), 'x');
   assert.is(outputOf('table', { terminal: true, environment: { NO_COLOR: '1' } }).out.bold('x'), 'x');
   assert.is(outputOf('table', { terminal: true, environment: { TERM: 'dumb' } }).out.bold('x'), 'x');
@@ -85,7 +84,7 @@ t('no text from outside controls the terminal, in any format', async () => {
         if (format === 'jsonl') assert.equal(JSON.parse(shown.split('\n')[0] ?? ''), row);
       },
     ),
-    { seed: seed(), numRuns: runs(200) },
+    { seed: seed(), numRuns: runs(100) },
   );
 });
 
@@ -94,7 +93,7 @@ t('safe JSON is still the same JSON', () => {
     fc.property(fc.jsonValue(), (value) => {
       assert.equal(JSON.parse(safeJson(value, 2)), JSON.parse(JSON.stringify(value)));
     }),
-    { seed: seed(), numRuns: runs(200) },
+    { seed: seed(), numRuns: runs(100) },
   );
 });
 
@@ -103,13 +102,16 @@ t('bytes pass exactly to a pipe, and are made visible on a terminal unless raw',
     yield Buffer.from([0x1b, 0x5b, 0xff, 0xc3]);
     yield Buffer.from([0xa9, 0x0a]);
   };
-  const pipe = outputOf('table');
   const seen: Buffer[] = [];
-  const sink = new Writable({ write: (chunk: Buffer, _, done) => (seen.push(chunk), done()) });
+  const sink = new Writable({
+    write: (chunk: Buffer, _, done) => {
+      seen.push(chunk);
+      done();
+    },
+  });
   const out = new Output({ format: 'table', stdout: sink, stderr: new PassThrough(), environment: {} });
   await out.bytes(chunks());
   assert.equal(Buffer.concat(seen), Buffer.from([0x1b, 0x5b, 0xff, 0xc3, 0xa9, 0x0a]));
-  assert.is(pipe.stdout(), '');
   const terminal = outputOf('table', { terminal: true });
   await terminal.out.bytes(chunks());
   assert.is(terminal.stdout(), '\\x1b[\ufffdé\n');

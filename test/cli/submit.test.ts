@@ -1,6 +1,8 @@
 import { spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { writeFile } from 'node:fs/promises';
+import { createServer, request } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import * as assert from 'uvu/assert';
 import { suite } from '../suite.ts';
@@ -210,8 +212,7 @@ t(
 t(
   'a reader of stdout that goes away is no failure',
   async () => {
-    const command =
-      `"${process.execPath}" bin/berth.js job list -o jsonl | head -c 1; exit $` + '{PIPESTATUS[0]}';
+    const command = 'set -o pipefail; node bin/berth.js job list -o jsonl | head -c 1';
     const child = spawn('bash', ['-c', command], {
       cwd: root,
       env: { ...process.env, ...berth.env },
@@ -242,6 +243,56 @@ t(
       assert.match(stderr, cases[i]?.[1] ?? /never/);
       assert.match(stderr, /\nnext: berth /);
     }
+  },
+  slow,
+);
+
+t(
+  'an answer that gets lost on the way makes the request go out again, and no second job',
+  async () => {
+    let posts = 0;
+    const proxy = createServer((incoming, outgoing) => {
+      const isSubmit = incoming.method === 'POST';
+      if (isSubmit) posts += 1;
+      const loses = isSubmit && posts === 1;
+      const { method, headers, url = '/' } = incoming;
+      const forward = request(
+        new URL(url, berth.url),
+        { ...(method ? { method } : {}), headers },
+        (answer) => {
+          // The server has taken the job; the client never hears of it.
+          if (loses) {
+            answer.resume();
+            incoming.socket.destroy();
+            return;
+          }
+          outgoing.writeHead(answer.statusCode ?? 502, answer.headers);
+          answer.pipe(outgoing);
+        },
+      );
+      incoming.pipe(forward);
+    });
+    await new Promise<void>((resolve) => proxy.listen(0, '127.0.0.1', resolve));
+    const server = `http://127.0.0.1:${(proxy.address() as AddressInfo).port}`;
+    const { code, text, stderr } = await berth.run([
+      'job',
+      'submit',
+      guest('noop'),
+      '--label',
+      'lost=answer',
+      '--server',
+      server,
+    ]);
+    proxy.closeAllConnections();
+    proxy.close();
+    assert.equal([code, posts], [0, 2], stderr);
+    const jobs = JSON.parse((await berth.run(['job', 'list', '--label', 'lost', '-o', 'json'])).text) as {
+      id: string;
+    }[];
+    assert.equal(
+      jobs.map(({ id }) => id),
+      [text.trim()],
+    );
   },
   slow,
 );
