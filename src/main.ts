@@ -4,8 +4,9 @@
  * Read it top to bottom: data directory and lock, keys, blobs, the lives of the controller, the door, and
  * the ways in (HTTP, NATS). Only here are adapters chosen; everything else is handed its parts.
  */
-import { mkdir } from 'node:fs/promises';
+
 import { readFileSync } from 'node:fs';
+import { mkdir } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { loadOrMakeKey } from './attestation/keys.ts';
 import { openBlobs } from './blobs/blobs.ts';
@@ -29,7 +30,7 @@ import { createMetrics } from './observe/metrics.ts';
 import { createTraces } from './observe/trace.ts';
 import { type FleetGpu, fleetOfJson, fleetOfPreset } from './slots/fleet-setting.ts';
 import { addDemoTenants, demoTenants } from './tenants/demo.ts';
-import { defaultTerms } from './tenants/tenants.ts';
+import { defaultTerms, type Tenant } from './tenants/tenants.ts';
 import { startPublication } from './views/nats.ts';
 
 export interface Server {
@@ -42,80 +43,115 @@ export interface Server {
   stop(): Promise<void>;
 }
 
-const version = (JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as { version: string }).version;
+const version = (
+  JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as { version: string }
+).version;
 
 /** Starts a controller with everything around it. Rejects with a BerthError that says what to mend. */
 export async function startServer(settings: Settings): Promise<Server> {
+  // What was started is stopped in the opposite order, also when a later part can't start.
+  const stops: (() => Promise<void>)[] = [];
+  const stopAll = async (): Promise<void> => {
+    for (const stop of stops.splice(0).reverse()) await stop();
+  };
+  try {
+    return await assemble(settings, stops, stopAll);
+  } catch (error) {
+    await stopAll().catch(() => undefined);
+    throw error;
+  }
+}
+
+async function assemble(
+  settings: Settings,
+  stops: (() => Promise<void>)[],
+  stopAll: () => Promise<void>,
+): Promise<Server> {
   const clock = systemClock;
-  const logger = createLogger({ write: (line) => process.stderr.write(line), clock, level: settings.logLevel });
+  const logger = createLogger({
+    write: (line) => process.stderr.write(line),
+    clock,
+    level: settings.logLevel,
+  });
   const dataDirectory = resolve(settings.data);
   await makeDataDirectory(dataDirectory);
   const lock = await lockDataDirectory(dataDirectory);
-  try {
-    const [controllerKey, adminKey] = await Promise.all([
-      loadOrMakeKey(join(dataDirectory, 'keys', 'controller.jwk')),
-      loadOrMakeKey(join(dataDirectory, 'keys', 'admin.jwk')),
-    ]);
-    const { blobBytesMax, tenantBytesMax } = settings;
-    const blobs = await openBlobs({ dir: join(dataDirectory, 'blobs'), blobBytesMax, tenantBytesMax });
-    const metrics = createMetrics({ life: () => lives.current, clock });
-    const traces = createTraces({ sha256: nodeSha256 });
-    const begin = partsOf(settings, dataDirectory, {
-      blobs,
-      logger,
-      metrics,
-      sign: (claims) => controllerKey.sign(claims, 'berth-report+jws'),
-      observe: (views) => {
-        metrics.attach(views);
-        traces.attach(views);
-      },
-    });
-    const lives: Lives = await Lives.start({
-      begin,
-      clock,
-      logger,
-      onBegin: (controller) => traces.live(controller.log.epoch),
-    });
-    if (settings.demo) await addDemoTenants(lives.current, dataDirectory);
-    const admin = { name: adminName, terms: defaultTerms, keys: [{ kid: adminKey.kid, x: adminKey.publicJwk.x, addedAtSeq: 0, revokedAtSeq: null }] };
-    const life = () => lives.current;
-    const door = new Door({ life, admin, blobs, clock, ids: randomIds, sha256: nodeSha256 });
-    const http = await startHttp({
-      listen: hostAndPort(settings.listen),
-      door,
-      life,
-      blobs,
-      publicKeys: () => [controllerKey.publicJwk],
-      metricsText: () => metrics.text(),
-      traceOf: (id) => traces.traceOf(id),
-      clock,
-      logger,
-      blobBytesMax,
-    }).catch(async (error: unknown) => {
-      await lives.end();
-      throw listenError(error, settings.listen);
-    });
-    const bus = settings.nats
-      ? await startBus({ settings, door, life, logger, clock, stateFile: join(dataDirectory, 'publication.json') })
-      : null;
-    let stopped: Promise<void> | null = null;
-    const stop = async (): Promise<void> => {
-      // The door first says 503, then the jobs end, then the ways in close: a client hears why.
-      await lives.drain(settings.shutdown, settings.shutdownMs);
-      await bus?.stop();
-      await http.stop();
-      await lock.release();
-    };
-    return {
-      url: http.url,
-      banner: bannerOf(settings, dataDirectory, lives.current),
-      failed: lives.failed,
-      stop: () => (stopped ??= stop()),
-    };
-  } catch (error) {
-    await lock.release();
-    throw error;
+  stops.push(() => lock.release());
+  const controllerKey = await loadOrMakeKey(join(dataDirectory, 'keys', 'controller.jwk'));
+  const { blobBytesMax, tenantBytesMax } = settings;
+  const blobs = await openBlobs({ dir: join(dataDirectory, 'blobs'), blobBytesMax, tenantBytesMax });
+
+  const metrics = createMetrics({ life: () => lives.current, clock });
+  const traces = createTraces({ sha256: nodeSha256 });
+  const begin = partsOf(settings, dataDirectory, {
+    blobs,
+    logger,
+    metrics,
+    sign: (claims) => controllerKey.sign(claims, 'berth-report+jws'),
+    observe: (views) => {
+      metrics.attach(views);
+      traces.attach(views);
+    },
+  });
+  const lives: Lives = await Lives.start({
+    begin,
+    clock,
+    logger,
+    onBegin: ({ log }) => traces.live(log.epoch),
+  });
+  stops.push(() => lives.end());
+  if (settings.demo) await addDemoTenants(lives.current, dataDirectory);
+
+  const life = () => lives.current;
+  const admin = await adminOf(dataDirectory);
+  const door = new Door({ life, admin, blobs, clock, ids: randomIds, sha256: nodeSha256 });
+  const http = await startHttp({
+    listen: hostAndPort(settings.listen),
+    door,
+    life,
+    blobs,
+    publicKeys: () => [controllerKey.publicJwk],
+    metricsText: () => metrics.text(),
+    traceOf: (id) => traces.traceOf(id),
+    clock,
+    logger,
+    blobBytesMax,
+  }).catch((error: unknown) => {
+    throw listenError(error, settings.listen);
+  });
+  stops.push(() => http.stop());
+  if (settings.nats) {
+    const stateFile = join(dataDirectory, 'publication.json');
+    const bus = await startBus({ settings, door, life, logger, clock, stateFile });
+    stops.push(() => bus.stop());
   }
+  // The door first says 503, then the jobs end, then the ways in close: a client hears why.
+  const stop = once(async () => {
+    await lives.drain(settings.shutdown, settings.shutdownMs);
+    await stopAll();
+  });
+  return {
+    url: http.url,
+    banner: bannerOf(settings, dataDirectory, lives.current),
+    failed: lives.failed,
+    stop,
+  };
+}
+
+/** Calls `run` the first time, and gives everyone the same promise. */
+function once(run: () => Promise<void>): () => Promise<void> {
+  let running: Promise<void> | null = null;
+  return () => (running ??= run());
+}
+
+/** The operator as the door knows them: a tenant of no log, with the key beside the data. */
+async function adminOf(dataDirectory: string): Promise<Tenant> {
+  const { kid, publicJwk } = await loadOrMakeKey(join(dataDirectory, 'keys', 'admin.jwk'));
+  return {
+    name: adminName,
+    terms: defaultTerms,
+    keys: [{ kid, x: publicJwk.x, addedAtSeq: 0, revokedAtSeq: null }],
+  };
 }
 
 type Begin = (trustedSeq: number | null, onFault: (error: unknown) => void) => Promise<Controller>;
@@ -135,7 +171,18 @@ function partsOf(
     readonly metrics: ReturnType<typeof createMetrics>;
   },
 ): Begin {
-  const { acceptTornTail, attestMs, graceMs, leaseMs, lossesMax, memoryMiBMax, policy, queuedMax, runners, stopMs } = settings;
+  const {
+    acceptTornTail,
+    attestMs,
+    graceMs,
+    leaseMs,
+    lossesMax,
+    memoryMiBMax,
+    policy,
+    queuedMax,
+    runners,
+    stopMs,
+  } = settings;
   const fleet = fleetOf(settings.fleet);
   const runnersDirectory = join(dataDirectory, 'runners');
   return (trustedSeq, onFault) =>
@@ -144,7 +191,16 @@ function partsOf(
       sha256: nodeSha256,
       blobs,
       sign,
-      settings: { fleet, policy, attestMs, stopMs, lossesMax, queuedMax, killWaitMs: leaseMs + graceMs, version },
+      settings: {
+        fleet,
+        policy,
+        attestMs,
+        stopMs,
+        lossesMax,
+        queuedMax,
+        killWaitMs: leaseMs + graceMs,
+        version,
+      },
       defer: setImmediate,
       openLog: async (onRecords) => {
         const opened =
@@ -196,9 +252,22 @@ interface BusParts {
 }
 
 /** NATS, both ways: requests in, facts out. */
-async function startBus({ settings, door, life, logger, clock, stateFile }: BusParts): Promise<{ stop(): Promise<void> }> {
+async function startBus({
+  settings,
+  door,
+  life,
+  logger,
+  clock,
+  stateFile,
+}: BusParts): Promise<{ stop(): Promise<void> }> {
   const servers = settings.nats;
-  const intake = await startNatsIntake({ servers, door, logger, clock, trustSubjects: settings.natsTrustSubjects });
+  const intake = await startNatsIntake({
+    servers,
+    door,
+    logger,
+    clock,
+    trustSubjects: settings.natsTrustSubjects,
+  });
   const publication = await startPublication({ servers, life, stateFile, logger, clock });
   return {
     async stop() {
@@ -224,12 +293,18 @@ function hostAndPort(listen: string): { host: string; port: number } {
 function listenError(error: unknown, listen: string): unknown {
   const { code } = error as NodeJS.ErrnoException;
   if (code === undefined || error instanceof BerthError) return error;
-  return new BerthError('ERR_CONFIG', `--listen ${listen}: ${code === 'EADDRINUSE' ? 'another program listens there' : code}`, { cause: error });
+  return new BerthError(
+    'ERR_CONFIG',
+    `--listen ${listen}: ${code === 'EADDRINUSE' ? 'another program listens there' : code}`,
+    { cause: error },
+  );
 }
 
 function bannerOf(settings: Settings, dataDirectory: string, controller: Controller): string[] {
   const probe = controller.backend?.probe();
-  const demo = settings.demo ? [`tenants    ${demoTenants.join(', ')} (demo; keys in ${join(dataDirectory, 'tenants')})`] : [];
+  const demo = settings.demo
+    ? [`tenants    ${demoTenants.join(', ')} (demo; keys in ${join(dataDirectory, 'tenants')})`]
+    : [];
   return [
     `Berth ${version}: event-sourced controller for GPU jobs`,
     `data       ${dataDirectory}`,
@@ -238,7 +313,11 @@ function bannerOf(settings: Settings, dataDirectory: string, controller: Control
     `runners    ${settings.runners}, isolation ${probe?.isolation ?? 'none'}${probe?.notes.length ? ` (${probe.notes.join('; ')})` : ''}`,
     ...demo,
     `recovered  seq ${controller.recovered.ofSeq}, state ${controller.recovered.stateHash.slice(0, 16)}`,
-    ...(controller.cut ? [`WARNING    the log lost ${controller.cut.bytes} bytes from seq ${controller.cut.fromSeq} on; kept in ${controller.cut.file ?? 'no file'}`] : []),
+    ...(controller.cut
+      ? [
+          `WARNING    the log lost ${controller.cut.bytes} bytes from seq ${controller.cut.fromSeq} on; kept in ${controller.cut.file ?? 'no file'}`,
+        ]
+      : []),
     'next       npx berth job submit wasm/hello.wasm --slot 1g.10gb --wait -- world',
   ];
 }

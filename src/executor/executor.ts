@@ -232,7 +232,10 @@ export class Executor implements Actor {
 
   async #settle(id: string, tenant: string, attempt: Attempt, outcome: RunOutcome): Promise<void> {
     attempt.offDeadline?.();
-    if (outcome.how !== 'exited') return this.#gone(id, attempt.fence, outcome);
+    if (outcome.how !== 'exited') {
+      this.#gone(id, attempt.fence, outcome);
+      return;
+    }
     try {
       // The result is durable before the fact that names it.
       const result = await this.#blobs.putBytes(tenant, outcome.stdout);
@@ -248,7 +251,10 @@ export class Executor implements Actor {
     this.#attempts.set(fence, attempt);
     attempt.unwanted = true;
     attempt.offDeadline?.();
-    if (!attempt.run) return this.#gone(id, fence, { how: 'killed' });
+    if (!attempt.run) {
+      this.#gone(id, fence, { how: 'killed' });
+      return;
+    }
     attempt.run.kill();
     // A process that SIGKILL does not end is stuck in the kernel. When its lease is over it is dead to us.
     attempt.offDeadline = this.#clock.after(this.#killWaitMs, () =>
