@@ -216,8 +216,17 @@ export class Door {
     return this.#refuse(null, 'ERR_UNAUTHENTICATED', reason);
   }
 
-  /** The problem, counted. Counts become at most one fact a second for each tenant and code. */
+  /** The problem, counted. */
   #refuse(tenant: string | null, code: ErrorCode, reason: string, fields: readonly FieldError[] = []): Answer {
+    this.countRefused(tenant, code);
+    return problem(code, reason, fields);
+  }
+
+  /**
+   * Counts a job request that was refused, here or by a way in before it asked the door (too large, too slow).
+   * Counts become at most one fact a second for each tenant and code; null: nobody known sent it.
+   */
+  countRefused(tenant: string | null, code: ErrorCode): void {
     const name = tenant ?? 'unknown';
     const key = `${name} ${code}`;
     const known = this.#refusals.get(key);
@@ -227,7 +236,6 @@ export class Door {
       this.#refusalsArmed = true;
       this.#parts.clock.after(1_000, () => this.#noteRefusals());
     }
-    return problem(code, reason, fields);
   }
 
   #noteRefusals(): void {

@@ -75,9 +75,14 @@ export class Router {
   ): Promise<Reply> {
     const identity = await this.#identify(route, request);
     if ('status' in identity) return identity;
-    const contentType = contentTypeOf(request, route.body);
     const parts = this.#parts;
+    const given = await readAll(route, segments, path, query, request).catch((error: unknown) => {
+      const isJob = route.auth === 'request';
+      if (isJob && error instanceof BerthError) parts.door.countRefused(identity.tenant || null, error.code);
+      throw error;
+    });
     const call: Call = {
+      ...given,
       parts,
       get life() {
         const life = parts.life();
@@ -85,10 +90,6 @@ export class Router {
         return life;
       },
       identity,
-      params: route.params ? checked(route.params, paramsOf(segments, path), '') : {},
-      query: route.query ? checked(route.query, queryOf(query), '') : {},
-      body: await bodyOf(request, route.body),
-      contentType,
       header: request.header,
       wantsEvents: (request.header('accept') ?? '').includes('text/event-stream'),
       bytes: request.bytes,
@@ -110,6 +111,22 @@ export class Router {
     }
     return identity;
   }
+}
+
+/** Everything that came in, checked against the row. The body last: it is the only part that costs. */
+async function readAll(
+  { params, query, body }: Route,
+  pattern: readonly string[],
+  path: readonly string[],
+  queryText: string,
+  request: Request,
+): Promise<Pick<Call, 'params' | 'query' | 'body' | 'contentType'>> {
+  return {
+    params: params ? checked(params, paramsOf(pattern, path)) : {},
+    query: query ? checked(query, queryOf(queryText)) : {},
+    contentType: contentTypeOf(request, body),
+    body: await bodyOf(request, body),
+  };
 }
 
 const recovering = (): BerthError =>
@@ -154,11 +171,11 @@ function queryOf(text: string): Record<string, string | string[]> {
 }
 
 /** What the schema makes of `value`; `ERR_BAD_REQUEST` with every field and its limit otherwise. */
-function checked(schema: z.ZodType, value: unknown, prefix: string): unknown {
+function checked(schema: z.ZodType, value: unknown): unknown {
   const parsed = schema.safeParse(value);
   if (parsed.success) return parsed.data;
   const fields: FieldError[] = parsed.error.issues.slice(0, 20).map(({ path, message }) => ({
-    field: [prefix, ...path.map(String)].filter((part) => part !== '').join('.') || 'body',
+    field: path.map(String).join('.') || 'body',
     message,
   }));
   throw new BerthError('ERR_BAD_REQUEST', `${fields[0]?.field}: ${fields[0]?.message}`, { fields });
@@ -189,10 +206,10 @@ function contentTypeOf(request: Request, rule: BodyRule | undefined): string {
 
 async function bodyOf(request: Request, rule: BodyRule | undefined): Promise<unknown> {
   if (!rule || rule.kind === 'stream') return undefined;
-  if (rule.kind === 'json' && rule.optional && !request.hasBody) return checked(rule.schema, {}, '');
+  if (rule.kind === 'json' && rule.optional && !request.hasBody) return checked(rule.schema, {});
   const text = await request.text(jsonBytesMax);
   if (rule.kind === 'text') return text;
-  if (rule.optional && text === '') return checked(rule.schema, {}, '');
+  if (rule.optional && text === '') return checked(rule.schema, {});
   if (!nestingWithin(text, nestingMax))
     throw new BerthError('ERR_BAD_REQUEST', `the body is nested deeper than ${nestingMax}`);
   let value: unknown;
@@ -201,5 +218,5 @@ async function bodyOf(request: Request, rule: BodyRule | undefined): Promise<unk
   } catch {
     throw new BerthError('ERR_BAD_REQUEST', 'the body is not JSON');
   }
-  return checked(rule.schema, value, '');
+  return checked(rule.schema, value);
 }

@@ -114,6 +114,11 @@ t('10 MB of JSON are refused by their announced length and by their real one', a
   const chunked = await flood('/v1/jobs', 10 * mib, type);
   assert.equal([chunked.status, chunked.code], [413, 'ERR_TOO_LARGE']);
   assert.ok(await isAlive());
+  const counted = async () =>
+    (await world.ask('GET', '/v1/log?subject=intake.acme.refused', { as: 'acme' })).json.facts;
+  for (let tries = 0; tries < 200 && (await counted()).length === 0; tries += 1) await pause(20);
+  const [refused] = await counted();
+  assert.equal([refused.data.code, refused.data.count], ['ERR_TOO_LARGE', 2]);
 });
 
 t('deep nesting is refused before it is parsed, at once', async () => {
