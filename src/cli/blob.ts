@@ -1,4 +1,4 @@
-/** `berth blob …`: content-addressed modules, models, inputs, results. Test: `test/cli/blob.test.ts`. */
+/** `berth blob …`: content-addressed modules, models, inputs, results. Test: `test/cli/operator.test.ts`. */
 import { createHash } from 'node:crypto';
 import type { Command } from 'commander';
 import type { Context } from './context.ts';

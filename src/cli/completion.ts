@@ -2,7 +2,7 @@
  * `berth completion bash|zsh`: a script that completes nouns, verbs and flags.
  *
  * Why generated from the command tree: a list kept by hand is wrong after the next flag. Names of files are
- * left to the shell. Test: `test/cli/completion.test.ts`.
+ * left to the shell. Test: `test/cli/usage.test.ts`.
  */
 import type { Command } from 'commander';
 

@@ -2,7 +2,7 @@
  * `berth doctor`: what is wrong here, and how to mend it.
  *
  * Why a command and not a page of advice: each check asks this very machine, and a fault comes with the one
- * thing to type. Nothing is changed. Test: `test/cli/doctor.test.ts`.
+ * thing to type. Nothing is changed. Test: `test/cli/operator.test.ts`.
  */
 import { execFile } from 'node:child_process';
 import { constants, existsSync } from 'node:fs';

@@ -2,7 +2,7 @@
  * How a command ends: the exit codes, and the errors that carry what the user does next.
  *
  * Why so many codes: a script must tell "the job failed" from "the network failed" without reading text.
- * Each code means one thing, on every command. Test: `test/cli/exit.test.ts`.
+ * Each code means one thing, on every command. Test: `test/cli/usage.test.ts`.
  */
 import { BerthError, type ErrorCode, errors, type FieldError } from '../errors.ts';
 import { visible } from './text.ts';

@@ -1,4 +1,4 @@
-/** `berth key new`: a key pair for a tenant; only the public half ever leaves the machine. Test: `test/cli/tenant.test.ts`. */
+/** `berth key new`: a key pair for a tenant; only the public half ever leaves the machine. Test: `test/cli/operator.test.ts`. */
 import { existsSync } from 'node:fs';
 import type { Command } from 'commander';
 import { newKeyPair, saveKey } from '../attestation/keys.ts';

@@ -5,7 +5,6 @@
  * else. So hints, progress and errors go to stderr, and colour only to a terminal. A slow reader slows us
  * down (every write is awaited), and one that went away ends us quietly. Test: `test/cli/output.test.ts`.
  */
-import { once } from 'node:events';
 import { StdoutClosed } from './exit.ts';
 import { safeJson, visible, visibleLines } from './text.ts';
 
@@ -66,7 +65,7 @@ export class Output {
   async write(chunk: string | Uint8Array): Promise<void> {
     if (this.#closed) throw new StdoutClosed();
     if (this.#stdout.write(chunk)) return;
-    await Promise.race([once(this.#stdout, 'drain'), once(this.#stdout, 'close')]).catch(() => undefined);
+    await roomIn(this.#stdout);
     if (this.#closed) throw new StdoutClosed();
   }
 
@@ -149,6 +148,20 @@ export class Output {
 }
 
 const ignore = (): void => undefined;
+
+/** What ends the waiting for a slow reader: it read on, or it went away. */
+const wakers = ['drain', 'close', 'error'] as const;
+
+/** Resolves when more can be written, or never can. Leaves no listener behind: a large result waits a thousand times. */
+function roomIn(stream: Sink): Promise<void> {
+  return new Promise((resolve) => {
+    const done = (): void => {
+      for (const event of wakers) stream.off(event, done);
+      resolve();
+    };
+    for (const event of wakers) stream.on(event, done);
+  });
+}
 
 /** An instant for a person: `2026-01-31 12:00:00.123Z`; empty when there is none. */
 export const instantText = (ms: number | null | undefined): string =>

@@ -1,6 +1,6 @@
 /**
  * Writes a file whole or not at all: a broken connection must not leave half a result under its name.
- * Test: `test/cli/blob.test.ts`.
+ * Test: `test/cli/operator.test.ts`.
  */
 import { open, rename, rm } from 'node:fs/promises';
 import { usage } from './exit.ts';

@@ -3,7 +3,7 @@
  *
  * Why so thin: every setting is checked in `config.ts` and every part is wired in `src/main.ts`. What is left
  * is to say where it listens, in the one line that scripts wait for, and to stop on a signal.
- * Test: `test/cli/serve.test.ts`.
+ * Test: `test/cli/operator.test.ts`.
  */
 import { readSettings } from '../config.ts';
 import { type Server, startServer } from '../main.ts';

@@ -2,7 +2,7 @@
  * `berth slot …` and `berth queue`: capacity, who holds what, who waits and why.
  *
  * Why drain and not remove: running jobs end in peace, nothing new comes, and the log says who decided it.
- * Test: `test/cli/slot.test.ts`.
+ * Test: `test/cli/operator.test.ts`.
  */
 import type { Command } from 'commander';
 import type { QueueView } from '../views/queue-view.ts';

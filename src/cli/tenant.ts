@@ -2,7 +2,7 @@
  * `berth tenant …`: who may submit, with which keys, and how much. For the operator.
  *
  * Why changes take effect from a seq on: terms and keys are facts, so a job of last month is still judged by
- * the keys of last month. Test: `test/cli/tenant.test.ts`.
+ * the keys of last month. Test: `test/cli/operator.test.ts`.
  */
 import { readFile } from 'node:fs/promises';
 import type { Command } from 'commander';

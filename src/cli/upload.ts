@@ -3,7 +3,7 @@
  *
  * Why by content: the same module submitted a thousand times is stored and sent once, and a digest in a
  * signed job names exactly these bytes. `PUT` of what is there already changes nothing, so a repeat is safe.
- * Test: `test/cli/blob.test.ts`.
+ * Test: `test/cli/operator.test.ts`.
  */
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';

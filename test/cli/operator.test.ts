@@ -136,6 +136,8 @@ t(
     const large = Buffer.alloc(3 * 1024 * 1024, 'x');
     const first = await berth.run(['blob', 'put', '-', '-o', 'json'], large);
     const second = await berth.run(['blob', 'put', '-', '-o', 'json'], large);
+    const back = await berth.run(['blob', 'get', (JSON.parse(first.text) as { sha256: string }).sha256]);
+    assert.equal([back.stdout.equals(large), back.stderr], [true, '']);
     assert.equal(
       [first, second].map(({ text }) => (JSON.parse(text) as { sent: boolean }).sent),
       [true, false],

@@ -141,6 +141,9 @@ t('a reader that went away ends the writing with StdoutClosed, and a slow one is
   assert.is(written, false);
   slow.resume();
   await writing;
+  const listeners = slow.listenerCount('close');
+  for (let i = 0; i < 50; i += 1) await patient.write('abc');
+  assert.is(slow.listenerCount('close'), listeners, 'no write leaves a listener behind');
 });
 
 t('durations are short and have units', () => {
