@@ -3,7 +3,7 @@
  *
  * Why reasons stand at the class and not at the job: a thousand like jobs of one tenant wait for the same
  * thing. Asked once, shown once. `GET /jobs/{id}/explain` gives the reasons of one job alone.
- * Test: `test/views/queue-view.test.ts`.
+ * Test: `test/intake/jobs.test.ts`.
  */
 import { z } from 'zod';
 import { explain } from '../scheduler/explain.ts';
