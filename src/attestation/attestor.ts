@@ -36,6 +36,8 @@ export type SignReport = (claims: Record<string, unknown>) => Promise<string>;
 const underWayMax = 16;
 /** Parsed modules remembered, by digest. */
 const modulesMax = 512;
+/** Names of blobs remembered as sound. */
+const soundMax = 10_000;
 
 interface Task {
   readonly visit: number;
@@ -45,7 +47,9 @@ interface Task {
   readonly request: string | null;
 }
 
-type Finding = { readonly report: FactData<'job.attested'> } | { readonly cause: Cause; readonly report: string };
+type Finding =
+  | { readonly report: FactData<'job.attested'> }
+  | { readonly cause: Cause; readonly report: string };
 
 export class Attestor implements Actor {
   readonly name = 'attestor';
@@ -60,6 +64,8 @@ export class Attestor implements Actor {
   readonly #underWay = new Set<string>();
   readonly #findings = new Map<string, { readonly visit: number; readonly finding: Finding }>();
   readonly #modules = new Map<string, WasmModule | string>();
+  /** Blobs seen sound in this life. What the disk spoils later is noticed when the runner's bytes are read. */
+  readonly #sound = new Set<string>();
   #running = false;
 
   constructor(parts: { blobs: VerifiedBlobs; sign: SignReport; wake: () => void }) {
@@ -125,7 +131,9 @@ export class Attestor implements Actor {
 
   async #verify(id: string, task: Task): Promise<Finding> {
     const tenant = this.#tenants.get(task.tenant);
-    const found = tenant ? await this.#examine(task, tenant) : causeOf('ERR_SIGNATURE', 'the tenant is unknown');
+    const found = tenant
+      ? await this.#examine(task, tenant)
+      : causeOf('ERR_SIGNATURE', 'the tenant is unknown');
     const imports = 'imports' in found ? found.imports : [];
     const affirms = 'imports' in found;
     const report = await this.#sign({
@@ -142,7 +150,9 @@ export class Attestor implements Actor {
       permitted: tenant?.terms.capabilities ?? [],
       hardware: 'simulated',
     });
-    return 'code' in found ? { cause: found, report } : { report: { affirms, imports: [...imports], report } };
+    return 'code' in found
+      ? { cause: found, report }
+      : { report: { affirms, imports: [...imports], report } };
   }
 
   async #examine(task: Task, tenant: Tenant): Promise<Cause | { readonly imports: readonly string[] }> {
@@ -153,7 +163,7 @@ export class Attestor implements Actor {
     const { spec } = task;
     for (const member of ['module', 'model', 'input'] as const) {
       const digest = spec[member];
-      if (digest && !(await this.#blobs.verify(task.tenant, hexOf(digest)))) {
+      if (digest && !(await this.#isSound(task.tenant, hexOf(digest)))) {
         return causeOf('ERR_DIGEST_MISMATCH', `${member} ${digest} is gone or does not hash to its name`);
       }
     }
@@ -166,10 +176,19 @@ export class Attestor implements Actor {
     const fault = formFault(module, spec.limits.memoryMiB);
     if (fault) return causeOf('ERR_MODULE_INVALID', fault);
     const forbidden = spec.capabilities.filter((capability) => !allows(tenant.terms, capability));
-    if (forbidden.length > 0) return causeOf('ERR_CAPABILITY_DENIED', `not allowed for this tenant: ${forbidden.join(', ')}`);
+    if (forbidden.length > 0)
+      return causeOf('ERR_CAPABILITY_DENIED', `not allowed for this tenant: ${forbidden.join(', ')}`);
     const beyond = undeclaredImports(module.imports, spec.capabilities);
-    if (beyond.length > 0) return causeOf('ERR_CAPABILITY_UNDECLARED', beyond.slice(0, 8).map(undeclaredText).join('; ').slice(0, 2_000));
-    return this.#fits(spec, tenant) ?? { imports: module.imports.map(({ module: from, name }) => `${from}.${name}`).sort() };
+    if (beyond.length > 0)
+      return causeOf(
+        'ERR_CAPABILITY_UNDECLARED',
+        beyond.slice(0, 8).map(undeclaredText).join('; ').slice(0, 2_000),
+      );
+    return (
+      this.#fits(spec, tenant) ?? {
+        imports: module.imports.map(({ module: from, name }) => `${from}.${name}`).sort(),
+      }
+    );
   }
 
   #fits(spec: JobSpec, tenant: Tenant): Cause | null {
@@ -179,9 +198,21 @@ export class Attestor implements Actor {
     }
     const { jobsMax, slicesMax } = tenant.terms;
     if (jobsMax < 1 || size * spec.gpus > slicesMax) {
-      return causeOf('ERR_OVER_QUOTA', `wants ${size * spec.gpus} slices, the quota is ${slicesMax} slices in ${jobsMax} jobs`);
+      return causeOf(
+        'ERR_OVER_QUOTA',
+        `wants ${size * spec.gpus} slices, the quota is ${slicesMax} slices in ${jobsMax} jobs`,
+      );
     }
     return null;
+  }
+
+  async #isSound(tenant: string, sha256: string): Promise<boolean> {
+    const name = `${tenant} ${sha256}`;
+    if (this.#sound.has(name)) return true;
+    if (!(await this.#blobs.verify(tenant, sha256))) return false;
+    if (this.#sound.size >= soundMax) this.#sound.clear();
+    this.#sound.add(name);
+    return true;
   }
 
   async #module(tenant: string, sha256: string): Promise<WasmModule | string> {
@@ -189,7 +220,9 @@ export class Attestor implements Actor {
     if (known !== undefined) return known;
     const parsed = parseModule(await this.#blobs.read(tenant, sha256));
     const { error } = parsed.ok ? { error: null } : parsed;
-    const result = parsed.ok ? parsed.module : `${error?.section} section at byte ${error?.offset}: ${error?.message}`;
+    const result = parsed.ok
+      ? parsed.module
+      : `${error?.section} section at byte ${error?.offset}: ${error?.message}`;
     if (this.#modules.size >= modulesMax) this.#modules.clear();
     this.#modules.set(sha256, result);
     return result;
@@ -198,12 +231,14 @@ export class Attestor implements Actor {
 
 /** What is wrong with the module's form, or null. */
 function formFault(module: WasmModule, memoryMiB: number): string | null {
-  if (!module.exports.some(({ name, kind }) => name === '_start' && kind === 'function')) return 'exports no function _start';
+  if (!module.exports.some(({ name, kind }) => name === '_start' && kind === 'function'))
+    return 'exports no function _start';
   const pagesMax = (memoryMiB * 1024 * 1024) / pageBytes;
   if (module.memories.length > 1) return 'declares more than one memory';
   const [memory] = module.memories;
   if (memory && (memory.shared || memory.memory64)) return 'declares a shared or 64-bit memory';
-  if (memory && memory.minPages > pagesMax) return `wants ${memory.minPages} pages at once, limits.memoryMiB allows ${pagesMax}`;
+  if (memory && memory.minPages > pagesMax)
+    return `wants ${memory.minPages} pages at once, limits.memoryMiB allows ${pagesMax}`;
   return null;
 }
 

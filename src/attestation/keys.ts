@@ -7,14 +7,19 @@
  */
 import { chmod, mkdir, open, readFile, rename } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { calculateJwkThumbprint, CompactSign, exportJWK, generateKeyPair, importJWK, type JWK } from 'jose';
+import { CompactSign, calculateJwkThumbprint, exportJWK, generateKeyPair, importJWK, type JWK } from 'jose';
 import { BerthError } from '../errors.ts';
 
 /** A private key with its public half. `kid` is the RFC 7638 thumbprint. */
 export interface KeyPair {
   readonly kid: string;
   readonly privateJwk: JWK;
-  readonly publicJwk: { readonly crv: 'Ed25519'; readonly kid: string; readonly kty: 'OKP'; readonly x: string };
+  readonly publicJwk: {
+    readonly crv: 'Ed25519';
+    readonly kid: string;
+    readonly kty: 'OKP';
+    readonly x: string;
+  };
   /** Signs `payload` as a compact JWS of type `typ`. */
   sign(payload: unknown, typ: string): Promise<string>;
 }
@@ -74,6 +79,8 @@ async function keyPairOf(jwk: JWK): Promise<KeyPair> {
     privateJwk,
     publicJwk: { crv, kid, kty: 'OKP', x },
     sign: (payload, typ) =>
-      new CompactSign(encoder.encode(JSON.stringify(payload))).setProtectedHeader({ alg: 'EdDSA', kid, typ }).sign(key),
+      new CompactSign(encoder.encode(JSON.stringify(payload)))
+        .setProtectedHeader({ alg: 'EdDSA', kid, typ })
+        .sign(key),
   };
 }

@@ -21,6 +21,7 @@ import type { Actor } from '../jobs/actor.ts';
 import type { Command, GoneReport, Outcome } from '../jobs/commands.ts';
 import type { Change, Job, State } from '../jobs/state.ts';
 import type { Backend, Run, RunOutcome } from './backend.ts';
+import { ModuleCache } from './module-cache.ts';
 
 const runTable = compileTable<RunState, RunContext, JobFact>(runMachine as never);
 
@@ -31,6 +32,8 @@ export interface ResultStore extends VerifiedBlobs {
 
 /** Between two tries to hand a job to a busy backend, ms. */
 const busyRetryMs = 20;
+/** Module bytes kept in memory. */
+const moduleCacheBytesMax = 128 * 1024 * 1024;
 /** Finished attempts whose logs are kept in memory. */
 const logsMax = 1_000;
 
@@ -69,6 +72,7 @@ export class Executor implements Actor {
   readonly #reports: Report[] = [];
   readonly #logs = new Map<string, () => string>();
   readonly #killWaitMs: number;
+  readonly #modules: ModuleCache;
   #running = false;
 
   constructor(parts: {
@@ -85,6 +89,10 @@ export class Executor implements Actor {
     this.#wake = parts.wake;
     this.#head = parts.head;
     this.#killWaitMs = parts.killWaitMs;
+    this.#modules = new ModuleCache({
+      bytesMax: moduleCacheBytesMax,
+      read: (tenant, sha256) => parts.blobs.read(tenant, sha256),
+    });
   }
 
   fold({ record, after }: Change): void {
@@ -192,7 +200,7 @@ export class Executor implements Actor {
   async #load({ context: { tenant, spec } }: Job): Promise<Blobs> {
     const read = (digest: string | undefined) => (digest ? this.#blobs.read(tenant, hexOf(digest)) : null);
     const [module, input, model] = await Promise.all([
-      read(spec?.module),
+      spec ? this.#modules.get(tenant, hexOf(spec.module)) : null,
       read(spec?.input),
       read(spec?.model),
     ]);
