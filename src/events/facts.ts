@@ -9,17 +9,23 @@
  * Test: `test/events/facts.test.ts`.
  */
 import { z } from 'zod';
-import { type ErrorCode, errors } from '../errors.ts';
+import { type ErrorCode, errors, messageCharsMax } from '../errors.ts';
 import { digestSchema, jobSpecSchema } from './spec.ts';
 
 const count = z.number().int().min(0);
 const seq = z.number().int().min(1);
-const deadlineMs = z.number().int().min(0).max(7 * 86_400_000);
+const deadlineMs = z
+  .number()
+  .int()
+  .min(0)
+  .max(7 * 86_400_000);
 const errorCode = z.enum(Object.keys(errors) as [ErrorCode, ...ErrorCode[]]);
-const message = z.string().max(2_000);
+const message = z.string().max(messageCharsMax);
 const causeSchema = z.strictObject({ code: errorCode, message, retryable: z.boolean() });
 const name = z.string().regex(/^[a-z0-9][a-z0-9-]{0,31}$/);
-const text = z.string().max(256);
+/** Longest name of a runner, a policy, a reason and the like, characters. */
+export const textCharsMax = 256;
+const text = z.string().max(textCharsMax);
 
 /** A place on a GPU: memory slices `start … start + size − 1`, as MIG counts them. */
 export const slotSchema = z.strictObject({
@@ -78,7 +84,10 @@ export const facts = {
     report: z.string().max(65_536),
   }),
   'job.rejected': z.strictObject({ cause: causeSchema, report: z.string().max(65_536).nullable() }),
-  'job.queued': z.strictObject({ after: z.enum(['attested', 'evicted', 'late', 'lost', 'backoff']), deadlineMs }),
+  'job.queued': z.strictObject({
+    after: z.enum(['attested', 'evicted', 'late', 'lost', 'backoff']),
+    deadlineMs,
+  }),
   'job.selected': z.strictObject({ policy: text }),
   'job.unplaced': z.strictObject({ code: errorCode }),
   'job.reserved': z.strictObject({ deadlineMs, placement: text, slots: z.array(slotSchema).min(1).max(8) }),

@@ -9,8 +9,8 @@
 import { conclude } from '../../machines/conclude.ts';
 import { isEnd } from '../../machines/job.ts';
 import { refusal } from '../../machines/refusals.ts';
-import { causeOf, invariant } from '../errors.ts';
-import type { FactData, FactType, JobFactType } from '../events/facts.ts';
+import { causeOf, cutTo, invariant, messageCharsMax } from '../errors.ts';
+import { type FactData, type FactType, type JobFactType, textCharsMax } from '../events/facts.ts';
 import { acceptsSlotFact, slicesOf } from '../slots/fleet.ts';
 import { isFree } from '../slots/placement.ts';
 import { keysMax } from '../tenants/tenants.ts';
@@ -58,7 +58,8 @@ function decideOnJob(state: State, job: Job, command: Exclude<JobCommand, { kind
       return decideCancel(state, job, command);
     case 'ReportStarted':
     case 'ReportGone':
-      if (job.context.fence !== command.fence) return refused('ERR_STALE_FENCE', `the attempt ${command.fence} is over`);
+      // A job without an attempt has fence 0, and nobody may speak of an attempt that never was.
+      if (command.fence < 1 || job.context.fence !== command.fence) return refused('ERR_STALE_FENCE', `the attempt ${command.fence} is over`);
       return command.kind === 'ReportGone' ? decideGone(job, command) : decideStarted(job, command);
     case 'NoteDeadline':
       return decideDeadline(state, job, command.setBy);
@@ -76,7 +77,7 @@ function decideOnVisit(state: State, job: Job, command: VisitCommand): Decision 
     case 'AttestJob':
       return fact(job, 'job.attested', command.report);
     case 'RejectJob':
-      return fact(job, 'job.rejected', { cause: command.cause, report: command.report });
+      return fact(job, 'job.rejected', { cause: withCutMessage(command.cause), report: command.report });
     case 'QueueJob':
       return { append: queuedAgain(job, 'attested') };
     case 'SelectJob':
@@ -185,13 +186,15 @@ function decideReserve(state: State, job: Job, command: Extract<JobCommand, { ki
 }
 
 function decideStarted(job: Job, command: Extract<JobCommand, { kind: 'ReportStarted' }>): Decision {
-  const { fence, runner, isolation } = command;
+  const { fence } = command;
+  const [isolation, runner] = [cutTo(textCharsMax, command.isolation), cutTo(textCharsMax, command.runner)];
   return fact(job, 'job.started', { deadlineMs: specOf(job).limits.wallMs, fence, isolation, runner });
 }
 
 /** One report, four facts: which one follows from the state, so whichever fact came first wins and no report is lost. */
 function decideGone(job: Job, command: Extract<JobCommand, { kind: 'ReportGone' }>): Decision {
-  const { fence, report } = command;
+  const { fence } = command;
+  const report = 'message' in command.report ? withCutMessage(command.report) : command.report;
   if (report.how === 'lost') return fact(job, 'job.lost', { fence, message: report.message });
   if (job.state === 'stopping') return fact(job, 'job.stopped', { fence, how: report.how });
   if (report.how === 'exited') return fact(job, 'job.exited', { exitCode: report.exitCode, fence, result: report.result });
@@ -199,6 +202,11 @@ function decideGone(job: Job, command: Extract<JobCommand, { kind: 'ReportGone' 
   // Killed, yet the job was not being stopped: someone else's kill is a loss.
   return fact(job, 'job.lost', { fence, message: 'the runner was killed' });
 }
+
+const withCutMessage = <T extends { readonly message: string }>(said: T): T => ({
+  ...said,
+  message: cutTo(messageCharsMax, said.message),
+});
 
 function decideDeadline(state: State, job: Job, setBy: number): Decision {
   if (job.context.deadline?.setBy !== setBy) return refused('ERR_STALE_VISIT', 'another fact set the present deadline');
@@ -250,6 +258,12 @@ function decideNote(state: State, command: PlainCommand): Decision {
     if (command.type === 'tenant.keyAdded' && tenant) {
       if (tenant.keys.some(({ kid }) => kid === command.data.key.kid)) return { same: name };
       if (tenant.keys.length >= keysMax) return refused('ERR_BAD_REQUEST', `at most ${keysMax} keys a tenant`);
+    }
+    if (command.type === 'tenant.keyRevoked' && tenant) {
+      const key = tenant.keys.find(({ kid }) => kid === command.data.kid);
+      if (!key) return refused('ERR_NOT_FOUND', `${name} has no key ${command.data.kid}`);
+      // A second revocation would move the first to a later seq, and what was signed in between would verify again.
+      if (key.revokedAtSeq !== null) return { same: name };
     }
   }
   if (command.type === 'slot.added' || command.type === 'slot.drained' || command.type === 'slot.restored') {

@@ -9,6 +9,7 @@
 import { refusal } from '../../machines/refusals.ts';
 import type { Clock } from '../clock.ts';
 import { checkedData, type FactData, factSchemaVersion, type JobFactType } from '../events/facts.ts';
+import type { FactRecord } from '../events/record.ts';
 import type { Log } from '../log/log.ts';
 import { type Command, type Outcome, refused } from './commands.ts';
 import { decide, type Intent } from './decide.ts';
@@ -52,16 +53,17 @@ export class Host {
     const { stream, type, cause } = intent;
     const fact = type.slice(type.indexOf('.') + 1);
     const at = this.#clock.wallMs();
-    const data = checkedData(type, intent.data) as FactData<typeof type>;
     const job = type.startsWith('job.') ? jobIdOf(`${stream}.${fact}`) : null;
     if (job !== null) {
       const before = this.state.jobs.get(job) ?? null;
-      const next = stepJob(before, job, { type, seq: this.#log.head + 1, at, data });
+      // The table first: what may not happen is refused, whatever it would have said.
+      const next = stepJob(before, job, { type, seq: this.#log.head + 1, at, data: intent.data as FactRecord['data'] });
       if (next === null) {
         const { code, reason } = refusal(before?.state ?? 'new', type as JobFactType);
         return refused(code, reason);
       }
     }
+    const data = checkedData(type, intent.data) as FactData<typeof type>;
     const { record } = this.#log.append({
       subject: `${stream}.${fact}`,
       type,

@@ -55,7 +55,9 @@ export function foldTenantFact(tenants: Tenants, record: FactRecord): void {
     }
     case 'tenant.keyRevoked': {
       const { kid } = record.data as FactData<'tenant.keyRevoked'>;
-      const revoke = (key: TenantKey) => (key.kid === kid ? { ...key, revokedAtSeq: record.seq } : key);
+      const revoke = (key: TenantKey) =>
+        // The first revocation counts, for ever: a second must not make the key good again for the time between.
+        key.kid === kid && key.revokedAtSeq === null ? { ...key, revokedAtSeq: record.seq } : key;
       if (tenant) tenants.set(name, { ...tenant, keys: tenant.keys.map(revoke) });
       return;
     }
@@ -71,5 +73,8 @@ export function keyAt(tenant: Tenant, kid: string, seq: number): TenantKey | nul
 
 /** Does the tenant's policy allow this capability? */
 export function allows(terms: TenantTerms, capability: string): boolean {
-  return terms.capabilities.includes(capability) || (capability.startsWith('env:') && terms.capabilities.includes('env:*'));
+  return (
+    terms.capabilities.includes(capability) ||
+    (capability.startsWith('env:') && terms.capabilities.includes('env:*'))
+  );
 }
