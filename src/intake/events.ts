@@ -54,7 +54,8 @@ export function followFacts(
         for (;;) {
           // Asked before reading: an end that comes while we read has facts that the next round still has to send.
           const over = isOver();
-          const batch = await source(next);
+          const batch = await source(next).catch(endsStream);
+          if (batch === null) return;
           yield* frames(batch.facts);
           if (batch.next > next) next = batch.next;
           else if (over) return;
@@ -63,6 +64,12 @@ export function followFacts(
       }
     },
   };
+}
+
+/** The log was closed under the stream: it ends, and its reader comes back to the next life with its last id. */
+function endsStream(error: unknown): null {
+  if (error instanceof BerthError) return null;
+  throw error;
 }
 
 function* frames(facts: readonly { readonly seq: number }[]): Generator<string> {

@@ -120,11 +120,9 @@ export const jobPartRoutes: readonly Route[] = [
     problems: ['ERR_NOT_YET'],
     handle: async (call) => {
       const job = jobOf(call, call.params.id);
-      const facts = await call.life.log.readStream(streamName(job), 1, 8);
-      const finding = attestationOf(
-        job.id,
-        facts.filter(({ seq }) => seq <= call.life.views.seq),
-      );
+      const source = jobSource(call.life, call.identity, streamName(job));
+      const { facts } = await factPage(source, 1, 8, () => call.life.views.seq);
+      const finding = attestationOf(job.id, facts);
       if (!finding)
         throw new BerthError('ERR_NOT_YET', `job ${job.id} is ${job.state}; nothing has been attested`);
       return { status: 200, body: finding };

@@ -17,7 +17,10 @@ export const attestationSchema = z.strictObject({
 export type Attestation = z.infer<typeof attestationSchema>;
 
 /** The finding among a job's first facts; null while there is none. */
-export function attestationOf(id: string, facts: readonly FactRecord[]): Attestation | null {
+export function attestationOf(
+  id: string,
+  facts: readonly Pick<FactRecord, 'type' | 'seq' | 'data'>[],
+): Attestation | null {
   for (const { type, seq, data } of facts) {
     if (type === 'job.attested') {
       const { affirms, imports, report } = data as FactData<'job.attested'>;

@@ -8,6 +8,7 @@
  * Test: `test/views/log-view.test.ts`.
  */
 import { z } from 'zod';
+import { BerthError } from '../errors.ts';
 import type { FactRecord } from '../events/record.ts';
 import { subjectMatcher } from '../events/subject.ts';
 import type { Log } from '../log/log.ts';
@@ -87,7 +88,7 @@ export function logSource(readable: Readable, reader: Reader, subject: string): 
   return async (from) => {
     const limit = Math.min(batchMax, readable.views.seq - from + 1);
     if (limit < 1) return { facts: [], next: from };
-    const records = await readable.log.read(from, limit);
+    const records = await readFrom(() => readable.log.read(from, limit));
     const wanted = records.filter((record) => matches(record.subject) && maySee(reader, record.subject));
     return {
       facts: wanted.map((record) => factView(record, reader)),
@@ -102,7 +103,7 @@ export function jobSource(readable: Readable, reader: Reader, stream: string): S
   return async (from) => {
     for (;;) {
       const { seq } = readable.views;
-      const records = await readable.log.readStream(stream, version, batchMax);
+      const records = await readFrom(() => readable.log.readStream(stream, version, batchMax));
       const shown = records.filter((record) => record.seq <= seq);
       const last = shown.at(-1);
       if (!last) return { facts: [], next: from };
@@ -112,6 +113,17 @@ export function jobSource(readable: Readable, reader: Reader, stream: string): S
       if (facts.length > 0 || shown.length < batchMax) return { facts, next: Math.max(from, last.seq + 1) };
     }
   };
+}
+
+/** A log that was closed under a reader (its life has ended, the next one recovers) is no fault of ours: come back. */
+async function readFrom(read: () => Promise<FactRecord[]>): Promise<FactRecord[]> {
+  try {
+    return await read();
+  } catch (cause) {
+    throw new BerthError('ERR_READ_ONLY', `the log cannot be read now: ${(cause as Error).message}`, {
+      cause,
+    });
+  }
 }
 
 /** Up to `limit` facts from `from` on. Looks through a bounded part of the log; `next` says how far it came. */

@@ -161,6 +161,23 @@ t('hashes over foreign facts are for the admin alone', async () => {
   assert.ok((await pageFor(acme)).every((fact) => !('hash' in fact) && !('prev' in fact)));
 });
 
+t('a log that is closed under its reader says come back', async () => {
+  const broken: Readable = {
+    views: { seq: 5 },
+    log: {
+      read: () => Promise.reject(new Error('file closed')),
+      readStream: () => Promise.reject(new Error('file closed')),
+    },
+  };
+  for (const source of [logSource(broken, admin, '>'), jobSource(broken, admin, 'job.acme.j1')]) {
+    const code = await factPage(source as NonNullable<typeof source>, 1, 10, () => 5).then(
+      () => null,
+      (error: { code: string }) => error.code,
+    );
+    assert.is(code, 'ERR_READ_ONLY');
+  }
+});
+
 t('a malformed pattern is no source, and one page reads a bounded part of the log', async () => {
   for (const pattern of ['', '.', 'a..b', '>.a', 'a b', 'job.>.x', 'x'.repeat(300)])
     assert.is(logSource(logOf([], 0), admin, pattern), null, pattern);
