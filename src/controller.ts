@@ -10,26 +10,21 @@
  * durably, make sure that no guest of a former life is left, then executor, actors, timers, and last the door.
  * Test: `test/flow.test.ts`, `test/restart.test.ts`.
  */
-import { Attestor, type SignReport } from './attestation/attestor.ts';
+import type { SignReport } from './attestation/attestor.ts';
+import { type Cast, castAround, stateText } from './cast.ts';
 import type { Clock } from './clock.ts';
 import { BerthError, invariant } from './errors.ts';
-import { canonicalJson } from './events/canonical.ts';
 import type { FactData } from './events/facts.ts';
 import type { FactRecord, Sha256 } from './events/record.ts';
 import type { Backend } from './executor/backend.ts';
-import { Executor, type ResultStore } from './executor/executor.ts';
+import type { Executor, ResultStore } from './executor/executor.ts';
 import { Gate } from './intake/gate.ts';
-import type { Actor } from './jobs/actor.ts';
 import type { Command, Outcome } from './jobs/commands.ts';
-import { Concluder } from './jobs/concluder.ts';
 import { Feed, Host } from './jobs/host.ts';
 import { Pump } from './jobs/pump.ts';
-import { fold, newState, type State } from './jobs/state.ts';
-import { Timekeeper } from './jobs/timekeeper.ts';
+import { fold, type Job, newState, type State } from './jobs/state.ts';
 import type { Log, OpenedLog, TailCut } from './log/log.ts';
-import { Scheduler } from './scheduler/scheduler.ts';
 import { placementName } from './slots/placement.ts';
-import { SlotManager } from './slots/slot-manager.ts';
 import { Views } from './views/views.ts';
 
 /** A GPU that the configuration names. */
@@ -74,39 +69,6 @@ export interface ControllerParts {
 
 /** How often every to-do list is worked off again, whether or not anything happened, ms. */
 const sweepMs = 2_000;
-
-/** All folds of host and actors as canonical text; its hash is the state hash. */
-export function stateText(state: State, actors: readonly Actor[]): string {
-  const folds = Object.fromEntries(actors.map((actor) => [actor.name, actor.snapshot()]));
-  return canonicalJson({ actors: folds, host: state });
-}
-
-/** The actors whose folds make up the state, in the order in which a job meets them. */
-export interface Cast {
-  readonly attestor: Attestor;
-  readonly concluder: Concluder;
-  readonly scheduler: Scheduler;
-  readonly slotManager: SlotManager;
-  readonly executor: Executor;
-  readonly timekeeper: Timekeeper;
-  readonly all: readonly Actor[];
-}
-
-/** Makes the actors around one state. Also used offline, with commands muted, to recompute a state hash. */
-export function castAround(
-  state: State,
-  parts: Pick<ControllerParts, 'blobs' | 'sign' | 'clock'> & { killWaitMs: number; wake: () => void },
-): Cast {
-  const { clock, wake } = parts;
-  const attestor = new Attestor(parts);
-  const concluder = new Concluder();
-  const scheduler = new Scheduler();
-  const slotManager = new SlotManager();
-  const executor = new Executor({ ...parts, head: state });
-  const timekeeper = new Timekeeper({ clock, wake });
-  const all = [attestor, concluder, scheduler, slotManager, executor, timekeeper];
-  return { attestor, concluder, scheduler, slotManager, executor, timekeeper, all };
-}
 
 export class Controller {
   readonly log: Log;
@@ -316,7 +278,17 @@ export class Controller {
    * `deadlineMs` plus the time a kill takes.
    */
   async drain(mode: 'finish' | 'requeue', deadlineMs: number): Promise<void> {
-    if (this.#ended || this.#faulted) return this.end();
+    try {
+      if (!this.#ended && !this.#faulted) await this.#windDown(mode, deadlineMs);
+    } catch (error) {
+      // A log that fails on the way leaves nothing to be written; what it holds is what the next life finds.
+      if (!this.log.failure) throw error;
+    } finally {
+      await this.end();
+    }
+  }
+
+  async #windDown(mode: 'finish' | 'requeue', deadlineMs: number): Promise<void> {
     const { clock, settings } = this.#parts;
     const endsAtMs = clock.monotonicMs() + (mode === 'finish' ? deadlineMs : 0);
     await this.#note('controller.draining', { deadlineMs, mode });
@@ -331,13 +303,14 @@ export class Controller {
       return this.#holding().length === 0 || clock.monotonicMs() >= lastMs;
     });
     await this.#note('controller.stopped', { running: this.#holding().length });
-    await this.end();
   }
 
-  #holding() {
-    return [...this.state.usage.keys()].length === 0
-      ? []
-      : [...this.state.jobs.values()].filter(({ context }) => context.slots !== null);
+  /** Jobs that hold slots now. */
+  #holding(): Job[] {
+    const ids = new Set(
+      [...this.state.fleet.values()].flatMap(({ holdings }) => holdings.map(({ job }) => job)),
+    );
+    return [...ids].map((id) => this.state.jobs.get(id)).filter((job) => job !== undefined);
   }
 
   async #until(done: () => boolean | Promise<boolean>): Promise<void> {

@@ -127,8 +127,11 @@ async function assemble(
   }
   // The door first says 503, then the jobs end, then the ways in close: a client hears why.
   const stop = once(async () => {
-    await lives.drain(settings.shutdown, settings.shutdownMs);
-    await stopAll();
+    try {
+      await lives.drain(settings.shutdown, settings.shutdownMs);
+    } finally {
+      await stopAll();
+    }
   });
   return {
     url: http.url,

@@ -6,8 +6,9 @@
  * is the one that the server records as `controller.recovered`. So two machines can compare a state by 64
  * letters, and every restart in the log is checked on the way. Test: `test/cli/log.test.ts`.
  */
+
+import { castAround, stateText } from '../cast.ts';
 import { systemClock } from '../clock.ts';
-import { castAround, stateText } from '../controller.ts';
 import { BerthError } from '../errors.ts';
 import type { FactData } from '../events/facts.ts';
 import type { FactRecord } from '../events/record.ts';

@@ -6,8 +6,16 @@
  * What the door refuses is no job: it consumes no key and no token, and is counted as `intake.refused`.
  * Test: `test/intake/door.test.ts`.
  */
-import { claimedIssuer, isDenied, jobText, requestCharsMax, verifyRequest, verifyToken } from '../attestation/request.ts';
+
 import { hexOf } from '../attestation/attestor.ts';
+import {
+  claimedIssuer,
+  isDenied,
+  jobText,
+  requestCharsMax,
+  verifyRequest,
+  verifyToken,
+} from '../attestation/request.ts';
 import type { Clock, Ids } from '../clock.ts';
 import type { Controller } from '../controller.ts';
 import { BerthError, type ErrorCode, type FieldError } from '../errors.ts';
@@ -66,7 +74,10 @@ type Checked = Omit<Extract<JobCommand, { kind: 'SubmitJob' }>, 'kind' | 'id'>;
 
 export class Door {
   readonly #parts: DoorParts;
-  readonly #tokens = new Map<string, { readonly identity: Identity; readonly kid: string; readonly expMs: number }>();
+  readonly #tokens = new Map<
+    string,
+    { readonly identity: Identity; readonly kid: string; readonly expMs: number }
+  >();
   readonly #refusals = new Map<string, { tenant: string; code: ErrorCode; count: number; fromMs: number }>();
   #refusalsArmed = false;
 
@@ -77,7 +88,8 @@ export class Door {
   /** Who holds this bearer token, or the problem with it. */
   async authenticate(authorization: string | undefined): Promise<Identity | Answer> {
     const token = /^Bearer ([A-Za-z0-9_.-]+)$/.exec(authorization ?? '')?.[1];
-    if (!token) return problem('ERR_UNAUTHENTICATED', 'send Authorization: Bearer TOKEN, signed with the tenant key');
+    if (!token)
+      return problem('ERR_UNAUTHENTICATED', 'send Authorization: Bearer TOKEN, signed with the tenant key');
     const nowMs = this.#parts.clock.wallMs();
     const cached = this.#tokens.get(token);
     const issuer = cached ? cached.identity.tenant : claimedIssuer(token);
@@ -97,7 +109,9 @@ export class Door {
   /** Takes a job in: 202 when `submitted` is durable, the same answer for the same key, or a problem. */
   async submit(submission: Submission): Promise<Answer> {
     const life = this.#parts.life();
-    const closed = life ? life.gate.closed : { code: 'ERR_READ_ONLY' as const, reason: 'the controller is recovering' };
+    const closed = life
+      ? life.gate.closed
+      : { code: 'ERR_READ_ONLY' as const, reason: 'the controller is recovering' };
     if (!life || closed) return problem(closed?.code ?? 'ERR_READ_ONLY', closed?.reason ?? '');
     const checked = await this.#check(submission, life);
     if ('status' in checked) return checked;
@@ -105,7 +119,12 @@ export class Door {
     if (!repeat) {
       const missing = await this.#missingBlobs(checked.tenant, checked.spec);
       if (missing.length > 0) {
-        return this.#refuse(checked.tenant, 'ERR_BLOB_MISSING', missing.map(({ message }) => message).join('; '), missing);
+        return this.#refuse(
+          checked.tenant,
+          'ERR_BLOB_MISSING',
+          missing.map(({ message }) => message).join('; '),
+          missing,
+        );
       }
     }
     const outcome = await life.ask({ kind: 'SubmitJob', id: this.#parts.ids.jobId(), ...checked }, 'intake');
@@ -120,11 +139,15 @@ export class Door {
     const checked = await this.#check(submission, life);
     if ('status' in checked) return checked;
     const missing = await this.#missingBlobs(checked.tenant, checked.spec);
-    if (missing.length > 0) return problem('ERR_BLOB_MISSING', missing.map(({ message }) => message).join('; '), missing);
+    if (missing.length > 0)
+      return problem('ERR_BLOB_MISSING', missing.map(({ message }) => message).join('; '), missing);
     const shape = { profile: checked.spec.slot, gpus: checked.spec.gpus };
     const everFits = couldEverFit(life.views.state.fleet, shape);
     const fitsNow = place(life.views.state.fleet, shape) !== null;
-    return { status: 200, body: { admitted: life.gate.closed === null, everFits, fitsNow, spec: checked.spec } };
+    return {
+      status: 200,
+      body: { admitted: life.gate.closed === null, everFits, fitsNow, spec: checked.spec },
+    };
   }
 
   /** Asks for the end of a job: 202, 404 when it is not yours, 409 when it has ended. */
@@ -140,7 +163,8 @@ export class Door {
   /** One job's view, or 404, the same for unknown and for foreign ids. */
   job(id: string, identity: Identity): Answer {
     const found = this.#parts.life()?.views.job(id);
-    if (!found || !mayRead(identity, found.job.context.tenant)) return problem('ERR_NOT_FOUND', `no job ${id}`);
+    if (!found || !mayRead(identity, found.job.context.tenant))
+      return problem('ERR_NOT_FOUND', `no job ${id}`);
     const view = jobView(found.job, found.trail);
     return { status: 200, body: view, headers: { etag: `"${view.version}"` } };
   }
@@ -149,8 +173,16 @@ export class Door {
   explain(id: string, identity: Identity): Answer {
     const life = this.#parts.life();
     const found = life?.views.job(id);
-    if (!life || !found || !mayRead(identity, found.job.context.tenant)) return problem('ERR_NOT_FOUND', `no job ${id}`);
-    return { status: 200, body: { id, ...explain(life.views.scheduler.sight, found.job), asOfSeq: life.views.seq } };
+    if (!life || !found || !mayRead(identity, found.job.context.tenant))
+      return problem('ERR_NOT_FOUND', `no job ${id}`);
+    return {
+      status: 200,
+      body: {
+        id,
+        ...explain(life.views.scheduler.sight, found.job, life.gate.state !== 'readOnly'),
+        asOfSeq: life.views.seq,
+      },
+    };
   }
 
   async #check(submission: Submission, life: Controller): Promise<Checked | Answer> {
@@ -158,31 +190,60 @@ export class Door {
     const trace = submission.trace !== null && tracePattern.test(submission.trace) ? submission.trace : null;
     if (form === 'signed') {
       const tenant = this.#tenant(claimedIssuer(text) ?? '');
-      if (!tenant || tenant.name === adminName) return this.#refuse(null, 'ERR_SIGNATURE', 'the request names no tenant known here');
+      if (!tenant || tenant.name === adminName)
+        return this.#refuse(null, 'ERR_SIGNATURE', 'the request names no tenant known here');
       const asOf = { seq: life.log.head, nowMs: this.#parts.clock.wallMs() };
       const signed = text.length > requestCharsMax ? null : await verifyRequest(text, tenant, asOf);
-      if (!signed) return this.#refuse(tenant.name, 'ERR_TOO_LARGE', `a signed request has at most ${requestCharsMax} characters`);
+      if (!signed)
+        return this.#refuse(
+          tenant.name,
+          'ERR_TOO_LARGE',
+          `a signed request has at most ${requestCharsMax} characters`,
+        );
       if (isDenied(signed)) return this.#refuse(tenant.name, signed.code, signed.reason);
       const { jti, kid } = signed;
       const key = signed.idempotencyKey ?? submission.idempotencyKey;
-      return this.#spec(signed.job, { tenant: tenant.name, jti, kid, request: text, idempotencyKey: key, trace, via });
+      return this.#spec(signed.job, {
+        tenant: tenant.name,
+        jti,
+        kid,
+        request: text,
+        idempotencyKey: key,
+        trace,
+        via,
+      });
     }
     if (!identity) return problem('ERR_UNAUTHENTICATED', 'an unsigned job needs a bearer token');
     const tenant = this.#tenant(identity.tenant);
-    if (!tenant?.terms.unsigned || identity.admin) return this.#refuse(tenant?.name ?? null, 'ERR_UNSIGNED', 'this tenant sends signed jobs only');
+    if (!tenant?.terms.unsigned || identity.admin)
+      return this.#refuse(tenant?.name ?? null, 'ERR_UNSIGNED', 'this tenant sends signed jobs only');
     const body = parseBody(text);
     if ('code' in body) return this.#refuse(tenant.name, body.code, body.reason);
     const idempotencyKey = submission.idempotencyKey ?? body.idempotencyKey;
-    return this.#spec(body.job, { tenant: tenant.name, jti: null, kid: null, request: null, idempotencyKey, trace, via });
+    return this.#spec(body.job, {
+      tenant: tenant.name,
+      jti: null,
+      kid: null,
+      request: null,
+      idempotencyKey,
+      trace,
+      via,
+    });
   }
 
   #spec(job: unknown, rest: Omit<Checked, 'spec' | 'jobDigest'>): Checked | Answer {
     if (rest.idempotencyKey !== null && !idempotencyKeyPattern.test(rest.idempotencyKey)) {
-      return this.#refuse(rest.tenant, 'ERR_BAD_REQUEST', 'an idempotency key has 1 to 128 visible ASCII characters');
+      return this.#refuse(
+        rest.tenant,
+        'ERR_BAD_REQUEST',
+        'an idempotency key has 1 to 128 visible ASCII characters',
+      );
     }
     const parsed = jobSpecSchema.safeParse(job);
     if (!parsed.success) {
-      const fields = parsed.error.issues.slice(0, 20).map(({ path, message }) => ({ field: ['job', ...path].join('.'), message }));
+      const fields = parsed.error.issues
+        .slice(0, 20)
+        .map(({ path, message }) => ({ field: ['job', ...path].join('.'), message }));
       const [first] = fields;
       return this.#refuse(rest.tenant, 'ERR_BAD_SPEC', `${first?.field}: ${first?.message}`, fields);
     }
@@ -217,7 +278,12 @@ export class Door {
   }
 
   /** The problem, counted. */
-  #refuse(tenant: string | null, code: ErrorCode, reason: string, fields: readonly FieldError[] = []): Answer {
+  #refuse(
+    tenant: string | null,
+    code: ErrorCode,
+    reason: string,
+    fields: readonly FieldError[] = [],
+  ): Answer {
     this.countRefused(tenant, code);
     return problem(code, reason, fields);
   }
@@ -246,17 +312,25 @@ export class Door {
     for (const { tenant, code, count, fromMs } of refusals) {
       const data = { code, count, fromMs, toMs: Math.max(fromMs, toMs) };
       // Lost with the life when the log is failing: a count of refusals is not worth a second failure.
-      void this.#parts.life()?.ask({ kind: 'Note', type: 'intake.refused', stream: `intake.${tenant}`, data }, 'intake').catch(() => undefined);
+      void this.#parts
+        .life()
+        ?.ask({ kind: 'Note', type: 'intake.refused', stream: `intake.${tenant}`, data }, 'intake')
+        .catch(() => undefined);
     }
   }
 }
 
 /** May this identity read what belongs to `tenant`? */
-export const mayRead = (identity: Identity, tenant: string): boolean => identity.admin || identity.tenant === tenant;
+export const mayRead = (identity: Identity, tenant: string): boolean =>
+  identity.admin || identity.tenant === tenant;
 
-function parseBody(text: string): { job: unknown; idempotencyKey: string | null } | { code: ErrorCode; reason: string } {
-  if (text.length > jsonBytesMax) return { code: 'ERR_TOO_LARGE', reason: `a JSON body has at most ${jsonBytesMax} bytes` };
-  if (!nestingWithin(text, nestingMax)) return { code: 'ERR_BAD_REQUEST', reason: `nested deeper than ${nestingMax}` };
+function parseBody(
+  text: string,
+): { job: unknown; idempotencyKey: string | null } | { code: ErrorCode; reason: string } {
+  if (text.length > jsonBytesMax)
+    return { code: 'ERR_TOO_LARGE', reason: `a JSON body has at most ${jsonBytesMax} bytes` };
+  if (!nestingWithin(text, nestingMax))
+    return { code: 'ERR_BAD_REQUEST', reason: `nested deeper than ${nestingMax}` };
   let body: unknown;
   try {
     body = JSON.parse(text);

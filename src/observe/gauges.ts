@@ -51,6 +51,7 @@ export function pendingByReason({ scheduler }: Views, jobs: Counts): Counts {
     Fragmented: 0,
     NoExecutor: 0,
     Draining: 0,
+    LogUnavailable: 0,
     NotEvaluated: inState('attesting') + inState('reserving'),
   };
   const { sight } = scheduler;

@@ -23,6 +23,7 @@ export type ReasonCode =
   | 'Fragmented'
   | 'NoExecutor'
   | 'Draining'
+  | 'LogUnavailable'
   | 'NotEvaluated';
 
 export interface Reason {
@@ -41,11 +42,28 @@ export interface Explanation {
   readonly position: number | null;
 }
 
-/** All reasons why `job` does not run yet. */
-export function explain(sight: Sight, job: Job): Explanation {
+/**
+ * All reasons why `job` does not run yet.
+ * @param logWritable  false while the log can't be written: then nothing moves, whatever else holds
+ */
+export function explain(sight: Sight, job: Job, logWritable = true): Explanation {
+  const explanation = explainState(sight, job);
+  if (logWritable || explanation.reasons.length === 0) return explanation;
+  return { ...explanation, reasons: [...explanation.reasons, logUnavailable] };
+}
+
+const logUnavailable: Reason = {
+  code: 'LogUnavailable',
+  tier: 'health',
+  message: 'the log cannot be written, so nothing can happen',
+  action: 'make room on the disk; the controller mends itself',
+};
+
+function explainState(sight: Sight, job: Job): Explanation {
   const { state, context } = job;
   const nothing = { state, reasons: [], position: null };
-  if (state === 'attesting') return { ...nothing, reasons: [notEvaluated('its module and signature are being verified')] };
+  if (state === 'attesting')
+    return { ...nothing, reasons: [notEvaluated('its module and signature are being verified')] };
   if (state === 'backoff') {
     const { atMs, ms } = context.deadline ?? { atMs: 0, ms: 0 };
     const reason: Reason = {
@@ -56,14 +74,19 @@ export function explain(sight: Sight, job: Job): Explanation {
     };
     return { ...nothing, reasons: [reason] };
   }
-  if (state === 'reserving') return { ...nothing, reasons: [notEvaluated('it is selected; its slot is being reserved')] };
+  if (state === 'reserving')
+    return { ...nothing, reasons: [notEvaluated('it is selected; its slot is being reserved')] };
   if (state !== 'queued' || !context.spec) return nothing;
   const shape = { profile: context.spec.slot, gpus: context.spec.gpus };
   const reasons = classReasons(sight, context.tenant, shape);
   const ahead = orderReason(sight, context.tenant, shape, context.waitSince);
   if (ahead) reasons.push(ahead);
   if (reasons.length === 0) reasons.push(notEvaluated('it was queued a moment ago and is looked at next'));
-  return { state, reasons: reasons.sort((a, b) => tiers.indexOf(a.tier) - tiers.indexOf(b.tier)), position: positionOf(sight, context.waitSince) };
+  return {
+    state,
+    reasons: reasons.sort((a, b) => tiers.indexOf(a.tier) - tiers.indexOf(b.tier)),
+    position: positionOf(sight, context.waitSince),
+  };
 }
 
 const tiers: readonly Reason['tier'][] = ['never', 'policy', 'order', 'capacity', 'health', 'unknown'];
@@ -80,7 +103,16 @@ export function classReasons(sight: Sight, tenant: string, shape: Shape): Reason
   const wants = `${shape.gpus} × ${shape.profile}`;
   const never = couldEverFit(sight.fleet, shape) ? null : 'no serving GPU of this fleet can hold it any more';
   return [
-    ...(never ? [{ code: 'NeverFits', tier: 'never', message: `${wants}: ${never}`, action: 'restore a GPU, or submit with another slot' } as const] : []),
+    ...(never
+      ? [
+          {
+            code: 'NeverFits',
+            tier: 'never',
+            message: `${wants}: ${never}`,
+            action: 'restore a GPU, or submit with another slot',
+          } as const,
+        ]
+      : []),
     ...quotaReasons(sight, tenant, shape),
     ...(never ? [] : capacityReasons(sight, shape, wants)),
     ...healthReasons(sight),
@@ -138,8 +170,14 @@ function capacityReasons(sight: Sight, shape: Shape, wants: string): Reason[] {
 function healthReasons(sight: Sight): Reason[] {
   const reasons: Reason[] = [];
   if (sight.busyRunners >= sight.runners) {
-    const message = sight.runners === 0 ? 'this controller has no runners' : `all ${sight.runners} runners are busy`;
-    reasons.push({ code: 'NoExecutor', tier: 'health', message, action: 'wait for a job to end, or start with more --runners' });
+    const message =
+      sight.runners === 0 ? 'this controller has no runners' : `all ${sight.runners} runners are busy`;
+    reasons.push({
+      code: 'NoExecutor',
+      tier: 'health',
+      message,
+      action: 'wait for a job to end, or start with more --runners',
+    });
   }
   if (sight.draining) {
     reasons.push({
@@ -154,7 +192,9 @@ function healthReasons(sight: Sight): Reason[] {
 
 /** Who goes first: a job of the same class that came earlier, or a class that the policy prefers and that could start. */
 function orderReason(sight: Sight, tenant: string, shape: Shape, waitSince: number): Reason | null {
-  const own = [...sight.queue.classes()].find((other) => other.tenant === tenant && sameShape(other.shape, shape));
+  const own = [...sight.queue.classes()].find(
+    (other) => other.tenant === tenant && sameShape(other.shape, shape),
+  );
   const before = own?.jobs.filter((job) => job.waitSince < waitSince).length ?? 0;
   if (before > 0) {
     return {
@@ -165,13 +205,25 @@ function orderReason(sight: Sight, tenant: string, shape: Shape, waitSince: numb
     };
   }
   const mine = sight.candidate(tenant, waitSince);
-  const preferred = [...sight.queue.classes()].filter((other) => other !== own && isStartable(sight, other) && goesFirst(sight, other, mine));
+  const preferred = [...sight.queue.classes()].filter(
+    (other) => other !== own && isStartable(sight, other) && goesFirst(sight, other, mine),
+  );
   if (preferred.length === 0) return null;
   const jobs = preferred.reduce((sum, { jobs: waiting }) => sum + waiting.length, 0);
   const fair = sight.policy.name.startsWith('round-robin');
   return fair
-    ? { code: 'FairShareDeficit', tier: 'order', message: 'other tenants have been served less and go first', action: 'wait for your turn' }
-    : { code: 'AheadInQueue', tier: 'order', message: `other work came earlier and can start; up to ${jobs} jobs`, action: 'wait for your turn' };
+    ? {
+        code: 'FairShareDeficit',
+        tier: 'order',
+        message: 'other tenants have been served less and go first',
+        action: 'wait for your turn',
+      }
+    : {
+        code: 'AheadInQueue',
+        tier: 'order',
+        message: `other work came earlier and can start; up to ${jobs} jobs`,
+        action: 'wait for your turn',
+      };
 }
 
 const sameShape = (a: Shape, b: Shape): boolean => a.profile === b.profile && a.gpus === b.gpus;
@@ -186,11 +238,17 @@ function isStartable(sight: Sight, { tenant, shape }: JobClass): boolean {
   const slots = place(sight.fleet, shape, sight.promised);
   const terms = sight.tenants.get(tenant)?.terms;
   const { jobs, slices } = sight.usage.get(tenant) ?? { jobs: 0, slices: 0 };
-  return slots !== null && terms !== undefined && jobs + 1 <= terms.jobsMax && slices + slicesOf(slots) <= terms.slicesMax;
+  return (
+    slots !== null &&
+    terms !== undefined &&
+    jobs + 1 <= terms.jobsMax &&
+    slices + slicesOf(slots) <= terms.slicesMax
+  );
 }
 
 function positionOf(sight: Sight, waitSince: number): number {
   let position = 1;
-  for (const { jobs } of sight.queue.classes()) for (const job of jobs) if (job.waitSince < waitSince) position += 1;
+  for (const { jobs } of sight.queue.classes())
+    for (const job of jobs) if (job.waitSince < waitSince) position += 1;
   return position;
 }

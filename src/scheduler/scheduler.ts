@@ -162,7 +162,8 @@ export class Scheduler implements Actor {
   /** Where the selected jobs will go: the slot manager uses the same function in the same order. */
   #promisedSlots(): readonly Slot[] {
     const promised: Slot[] = [];
-    for (const { shape } of this.#selected.values()) promised.push(...(place(this.#fleet, shape, promised) ?? []));
+    for (const { shape } of this.#selected.values())
+      promised.push(...(place(this.#fleet, shape, promised) ?? []));
     return promised;
   }
 

@@ -76,12 +76,10 @@ const step = fc.oneof(
   },
 );
 /** Crashes are rare among the steps, or no job would ever get far. */
-const crash = fc
-  .integer({ min: 0, max: 100 })
-  .map((keep) => ({
-    name: `crash, ${keep} % of the tail kept`,
-    act: ((world) => world.crashAndBegin(keep / 100)) as Act,
-  }));
+const crash = fc.integer({ min: 0, max: 100 }).map((keep) => ({
+  name: `crash, ${keep} % of the tail kept`,
+  act: ((world) => world.crashAndBegin(keep / 100)) as Act,
+}));
 const script = (crashes: number) =>
   fc.array(fc.oneof({ weight: 40, arbitrary: step }, { weight: crashes, arbitrary: crash }), {
     minLength: 5,

@@ -4,7 +4,8 @@
  */
 import { setImmediate as turn } from 'node:timers/promises';
 import * as assert from 'uvu/assert';
-import { Controller, castAround, stateText } from '../../src/controller.ts';
+import { castAround, stateText } from '../../src/cast.ts';
+import { Controller } from '../../src/controller.ts';
 import type { ErrorCode } from '../../src/errors.ts';
 import { type JobSpec, jobSpecSchema } from '../../src/events/spec.ts';
 import type { Command, Outcome } from '../../src/jobs/commands.ts';

@@ -1,0 +1,50 @@
+/**
+ * The cast: the actors whose folds, with the writer's, make up the state of the controller.
+ *
+ * Why apart from the life that runs them: a state can be recomputed offline from a log alone, by the same
+ * folds with their commands muted; `berth log replay` and recovery do just that, and get the same hash.
+ * Test: `test/restart.test.ts`, I10 in `test/properties/`.
+ */
+import { Attestor, type SignReport } from './attestation/attestor.ts';
+import type { Clock } from './clock.ts';
+import { canonicalJson } from './events/canonical.ts';
+import { Executor, type ResultStore } from './executor/executor.ts';
+import type { Actor } from './jobs/actor.ts';
+import { Concluder } from './jobs/concluder.ts';
+import type { State } from './jobs/state.ts';
+import { Timekeeper } from './jobs/timekeeper.ts';
+import { Scheduler } from './scheduler/scheduler.ts';
+import { SlotManager } from './slots/slot-manager.ts';
+
+/** All folds of host and actors as canonical text; its hash is the state hash. */
+export function stateText(state: State, actors: readonly Actor[]): string {
+  const folds = Object.fromEntries(actors.map((actor) => [actor.name, actor.snapshot()]));
+  return canonicalJson({ actors: folds, host: state });
+}
+
+/** The actors whose folds make up the state, in the order in which a job meets them. */
+export interface Cast {
+  readonly attestor: Attestor;
+  readonly concluder: Concluder;
+  readonly scheduler: Scheduler;
+  readonly slotManager: SlotManager;
+  readonly executor: Executor;
+  readonly timekeeper: Timekeeper;
+  readonly all: readonly Actor[];
+}
+
+/** Makes the actors around one state. Also used offline, with commands muted, to recompute a state hash. */
+export function castAround(
+  state: State,
+  parts: { blobs: ResultStore; sign: SignReport; clock: Clock; killWaitMs: number; wake: () => void },
+): Cast {
+  const { clock, wake } = parts;
+  const attestor = new Attestor(parts);
+  const concluder = new Concluder();
+  const scheduler = new Scheduler();
+  const slotManager = new SlotManager();
+  const executor = new Executor({ ...parts, head: state });
+  const timekeeper = new Timekeeper({ clock, wake });
+  const all = [attestor, concluder, scheduler, slotManager, executor, timekeeper];
+  return { attestor, concluder, scheduler, slotManager, executor, timekeeper, all };
+}
