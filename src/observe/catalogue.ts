@@ -159,7 +159,7 @@ const jobMetrics: readonly Metric[] = [
     'berth_pending_jobs',
     ['reason'],
     'Waiting jobs by the first reason that holds for them; adds up to berth_queue_depth.',
-    (tally) => pendingByReason(tally.views, tally.jobs),
+    (tally, { state }) => pendingByReason(tally.views, tally.jobs, state !== 'readOnly'),
   ),
   histogram(
     'berth_queue_wait_seconds',

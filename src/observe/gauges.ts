@@ -38,7 +38,7 @@ export function depthByTenant({ state }: Views): Counts {
  * reasons add up to the queue's depth. A class that nothing holds back has its head looked at next
  * (NotEvaluated) and the rest behind it (AheadInQueue).
  */
-export function pendingByReason({ scheduler }: Views, jobs: Counts): Counts {
+export function pendingByReason({ scheduler }: Views, jobs: Counts, logWritable = true): Counts {
   const inState = (state: string): number => jobs.get(state) ?? 0;
   const pending: Record<ReasonCode, number> = {
     NeverFits: 0,
@@ -65,7 +65,9 @@ export function pendingByReason({ scheduler }: Views, jobs: Counts): Counts {
     const [first] = classReasons(sight, tenant, shape);
     if (first) pending[first.code] += waiting.length;
     else {
-      pending.NotEvaluated += 1;
+      // The head of a class that nothing holds back is looked at next, if anything can be written at all.
+      if (logWritable) pending.NotEvaluated += 1;
+      else pending.LogUnavailable += 1;
       pending.AheadInQueue += waiting.length - 1;
     }
   }
