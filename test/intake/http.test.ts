@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto';
 import * as assert from 'uvu/assert';
 import { suite } from '../suite.ts';
-import { newWorld, simulatedBackend, type World } from './world.ts';
+import { newWorld, type World } from './world.ts';
 
 const t = suite('http');
 let world: World;
@@ -61,5 +61,4 @@ t('probes answer without a key', async () => {
   assert.match((await world.ask('GET', '/')).text, '<h1>Berth</h1>');
 });
 
-void simulatedBackend;
 t.run();
