@@ -12,7 +12,10 @@ import { BerthError } from './errors.ts';
 import { policies } from './scheduler/policies.ts';
 
 const whole = (min: number, max: number) => z.coerce.number().int().min(min).max(max);
-const flag = z.preprocess((value) => (value === 'true' || value === '1' ? true : value === 'false' || value === '0' ? false : value), z.boolean());
+const flag = z.preprocess(
+  (value) => (value === 'true' || value === '1' ? true : value === 'false' || value === '0' ? false : value),
+  z.boolean(),
+);
 
 /** One core is left to the controller: guests that starve it would starve their own deadlines. */
 const runnersDefault = Math.max(1, availableParallelism() - 1);
@@ -40,6 +43,8 @@ export const settingsSchema = z.strictObject({
   demo: flag.default(false),
   /** Jobs waiting at once, of all tenants. Higher absorbs longer bursts; every waiting job costs about 3 KB. */
   queuedMax: whole(1, 1_000_000).default(10_000),
+  /** Jobs a tenant may send a second, in the long run; twice as many may come at once. */
+  submitsPerSecondMax: whole(1, 1_000_000).default(1_000),
   /** Longest verification. */
   attestMs: whole(10, 600_000).default(30_000),
   /** From the order to stop to the guest's end; SIGKILL is sent at once. */
@@ -76,7 +81,8 @@ export interface Configuration {
 }
 
 /** `queuedMax` → `BERTH_QUEUED_MAX` */
-export const environmentName = (setting: string): string => `BERTH_${setting.replace(/[A-Z]/g, (letter) => `_${letter}`).toUpperCase()}`;
+export const environmentName = (setting: string): string =>
+  `BERTH_${setting.replace(/[A-Z]/g, (letter) => `_${letter}`).toUpperCase()}`;
 
 /** Read when neither --config nor BERTH_CONFIG names one. */
 const fileDefault = 'berth.json';
@@ -85,7 +91,10 @@ const fileDefault = 'berth.json';
  * Settings from all four sources.
  * Throws ERR_CONFIG, naming setting, source and bound.
  */
-export function readSettings(flags: Readonly<Record<string, unknown>>, environment: NodeJS.ProcessEnv = process.env): Configuration {
+export function readSettings(
+  flags: Readonly<Record<string, unknown>>,
+  environment: NodeJS.ProcessEnv = process.env,
+): Configuration {
   const { config: flagFile, ...given } = flags;
   const file = readFile((flagFile as string | undefined) ?? environment['BERTH_CONFIG']);
   const names = Object.keys(settingsSchema.shape) as SettingName[];
@@ -120,9 +129,13 @@ function readFile(named: string | undefined): Record<string, unknown> {
   } catch (cause) {
     throw new BerthError('ERR_CONFIG', `${path}: ${(cause as Error).message}`, { cause });
   }
-  if (typeof value !== 'object' || value === null) throw new BerthError('ERR_CONFIG', `${path}: must hold a JSON object`);
+  if (typeof value !== 'object' || value === null)
+    throw new BerthError('ERR_CONFIG', `${path}: must hold a JSON object`);
   // `client` holds the settings of the command line; `cli/context.ts` reads them.
-  const unknown = Object.keys(value).filter((name) => name !== 'client' && !Object.hasOwn(settingsSchema.shape, name));
-  if (unknown.length > 0) throw new BerthError('ERR_CONFIG', `${path}: unknown setting ${unknown.join(', ')}`);
+  const unknown = Object.keys(value).filter(
+    (name) => name !== 'client' && !Object.hasOwn(settingsSchema.shape, name),
+  );
+  if (unknown.length > 0)
+    throw new BerthError('ERR_CONFIG', `${path}: unknown setting ${unknown.join(', ')}`);
   return value as Record<string, unknown>;
 }

@@ -19,7 +19,11 @@ export interface LivesParts {
   /** Begins a life. `trustedSeq`: what the former life of this process knew to be durable; null for the first. */
   readonly begin: (trustedSeq: number | null, onFault: (error: unknown) => void) => Promise<Controller>;
   readonly clock: Clock;
-  readonly logger: (level: 'error' | 'warn' | 'info' | 'debug', message: string, fields?: Record<string, unknown>) => void;
+  readonly logger: (
+    level: 'error' | 'warn' | 'info' | 'debug',
+    message: string,
+    fields?: Record<string, unknown>,
+  ) => void;
   readonly onBegin: (controller: Controller) => void;
 }
 
@@ -65,12 +69,18 @@ export class Lives {
     const { begin, logger, onBegin } = this.#parts;
     const early: unknown[] = [];
     let started = false;
-    const controller = await begin(trustedSeq, (error) => (started ? void this.#onFault(error) : early.push(error)));
+    const controller = await begin(trustedSeq, (error) =>
+      started ? void this.#onFault(error) : early.push(error),
+    );
     started = true;
     this.#current = controller;
     onBegin(controller);
     const { recovered, cut } = controller;
-    logger(cut ? 'warn' : 'info', 'recovered', { ...recovered, epoch: controller.log.epoch, ...(cut ? { cut } : {}) });
+    logger(cut ? 'warn' : 'info', 'recovered', {
+      ...recovered,
+      epoch: controller.log.epoch,
+      ...(cut ? { cut } : {}),
+    });
     if (early.length > 0) void this.#onFault(early[0]);
   }
 
@@ -78,12 +88,17 @@ export class Lives {
     const { logger } = this.#parts;
     const former = this.#current;
     const { failure, durable } = former.log;
-    logger('error', failure ? 'the log failed; recovering from it' : 'a rule of ours is broken; recovering from the log', {
-      error: error instanceof Error ? (error.stack ?? error.message) : String(error),
-    });
+    logger(
+      'error',
+      failure ? 'the log failed; recovering from it' : 'a rule of ours is broken; recovering from the log',
+      {
+        error: error instanceof Error ? (error.stack ?? error.message) : String(error),
+      },
+    );
     if (!failure) this.#broken += 1;
     await former.end();
-    if (this.#broken > brokenMax) return this.#fail(error instanceof Error ? error : new Error(String(error)));
+    if (this.#broken > brokenMax)
+      return this.#fail(error instanceof Error ? error : new Error(String(error)));
     await this.#beginAgain(durable);
   }
 

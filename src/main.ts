@@ -104,7 +104,15 @@ async function assemble(
 
   const life = () => lives.current;
   const admin = await adminOf(dataDirectory);
-  const door = new Door({ life, admin, blobs, clock, ids: randomIds, sha256: nodeSha256 });
+  const door = new Door({
+    life,
+    admin,
+    blobs,
+    clock,
+    ids: randomIds,
+    sha256: nodeSha256,
+    submitsPerSecondMax: settings.submitsPerSecondMax,
+  });
   const http = await startHttp({
     listen: hostAndPort(settings.listen),
     door,

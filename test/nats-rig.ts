@@ -101,6 +101,7 @@ export async function startRig(options: RigOptions = {}): Promise<Rig> {
   if (!rig.life!.state.tenants.has('acme')) await addTenants(rig.life!, keys);
   return Object.assign(rig, {
     door: new Door({
+      submitsPerSecondMax: 10_000,
       life: () => rig.life,
       admin: adminTenant,
       blobs,

@@ -29,6 +29,7 @@ import { couldEverFit, place } from '../slots/placement.ts';
 import { keyAt, type Tenant } from '../tenants/tenants.ts';
 import { jobView } from '../views/job-view.ts';
 import { type Answer, problem } from './answer.ts';
+import { RateLimit } from './rate.ts';
 
 /** Who asks. `admin` may see and change everything; a tenant only what is its own. */
 export interface Identity {
@@ -57,6 +58,8 @@ export interface DoorParts {
   readonly clock: Clock;
   readonly ids: Ids;
   readonly sha256: Sha256;
+  /** Jobs a tenant may send in the long run, a second. */
+  readonly submitsPerSecondMax: number;
 }
 
 export interface Submission {
@@ -80,9 +83,11 @@ export class Door {
   >();
   readonly #refusals = new Map<string, { tenant: string; code: ErrorCode; count: number; fromMs: number }>();
   #refusalsArmed = false;
+  readonly #rate: RateLimit;
 
   constructor(parts: DoorParts) {
     this.#parts = parts;
+    this.#rate = new RateLimit(parts.submitsPerSecondMax);
   }
 
   /** Who holds this bearer token, or the problem with it. */
@@ -115,6 +120,14 @@ export class Door {
     if (!life || closed) return problem(closed?.code ?? 'ERR_READ_ONLY', closed?.reason ?? '');
     const checked = await this.#check(submission, life);
     if ('status' in checked) return checked;
+    // After the signature, not before: a forger must not be able to spend a tenant's rate.
+    if (!this.#rate.admits(checked.tenant, this.#parts.clock.monotonicMs())) {
+      return this.#refuse(
+        checked.tenant,
+        'ERR_RATE',
+        `more than ${this.#parts.submitsPerSecondMax} jobs a second`,
+      );
+    }
     const repeat = decideRepeat(life.state, checked);
     if (!repeat) {
       const missing = await this.#missingBlobs(checked.tenant, checked.spec);

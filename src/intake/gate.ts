@@ -39,7 +39,10 @@ export class Gate implements Actor {
       default:
         return this.#tornFrom === null
           ? null
-          : { code: 'ERR_TORN_TAIL', reason: `facts from seq ${this.#tornFrom} on were lost with the log's tail` };
+          : {
+              code: 'ERR_TORN_TAIL',
+              reason: `facts from seq ${this.#tornFrom} on were lost with the log's tail`,
+            };
     }
   }
 
@@ -63,7 +66,8 @@ export class Gate implements Actor {
   }
 
   #foldController(type: string, data: unknown): void {
-    if (type === 'controller.configured') this.#queuedMax = (data as FactData<'controller.configured'>).queuedMax;
+    if (type === 'controller.configured')
+      this.#queuedMax = (data as FactData<'controller.configured'>).queuedMax;
     if (type === 'controller.tailAccepted') this.#tornFrom = null;
     if (type === 'controller.recovered') {
       const { fromSeq, lostIds } = data as FactData<'controller.recovered'>;

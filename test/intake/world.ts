@@ -148,6 +148,7 @@ export async function newWorld(options: WorldOptions = {}): Promise<World> {
   const adminKey = { ...admin.publicJwk, addedAtSeq: 0, revokedAtSeq: null };
   const world = { present: life as Controller | null, metrics: async () => '# nothing yet\n' };
   const door = new Door({
+    submitsPerSecondMax: 10_000,
     life: () => world.present,
     admin: { name: 'admin', terms: defaultTerms, keys: [adminKey] },
     blobs,
