@@ -8,21 +8,13 @@
  */
 
 import { hexOf } from '../attestation/attestor.ts';
-import {
-  claimedIssuer,
-  isDenied,
-  jobText,
-  requestCharsMax,
-  verifyRequest,
-  verifyToken,
-} from '../attestation/request.ts';
+import { claimedIssuer, isDenied, verifyToken } from '../attestation/request.ts';
 import type { Clock, Ids } from '../clock.ts';
 import type { Controller } from '../controller.ts';
 import { BerthError, type ErrorCode, type FieldError } from '../errors.ts';
-import { nestingWithin } from '../events/nesting.ts';
 import type { Sha256 } from '../events/record.ts';
-import { type JobSpec, jobSpecSchema } from '../events/spec.ts';
-import type { JobCommand, Outcome } from '../jobs/commands.ts';
+import type { JobSpec } from '../events/spec.ts';
+import type { Outcome } from '../jobs/commands.ts';
 import { decideRepeat } from '../jobs/decide.ts';
 import { explain } from '../scheduler/explain.ts';
 import { couldEverFit, place } from '../slots/placement.ts';
@@ -30,24 +22,16 @@ import { keyAt, type Tenant } from '../tenants/tenants.ts';
 import { jobView } from '../views/job-view.ts';
 import { type Answer, problem } from './answer.ts';
 import { RateLimit } from './rate.ts';
+import {
+  adminName,
+  type Checked,
+  type Identity,
+  isRefused,
+  readSubmission,
+  type Submission,
+} from './submission.ts';
 
-/** Who asks. `admin` may see and change everything; a tenant only what is its own. */
-export interface Identity {
-  readonly tenant: string;
-  readonly admin: boolean;
-}
-
-/** The name under which the operator's own key issues tokens. No tenant can have it. */
-export const adminName = 'admin';
-
-/** JSON bodies: bytes and nesting. */
-export const jsonBytesMax = 256 * 1024;
-const nestingMax = 16;
 const cachedTokensMax = 10_000;
-
-/** Job ids, keys and traceparents as they may come in from outside. */
-const idempotencyKeyPattern = /^[\x21-\x7e]{1,128}$/;
-const tracePattern = /^00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$/;
 
 export interface DoorParts {
   /** The present life; null while one ends and the next recovers. */
@@ -61,19 +45,6 @@ export interface DoorParts {
   /** Jobs a tenant may send in the long run, a second. */
   readonly submitsPerSecondMax: number;
 }
-
-export interface Submission {
-  readonly text: string;
-  /** `signed`: a compact JWS. `json`: `{job, idempotencyKey?}` from an authenticated tenant. */
-  readonly form: 'signed' | 'json';
-  readonly identity: Identity | null;
-  readonly idempotencyKey: string | null;
-  readonly trace: string | null;
-  readonly via: 'http' | 'nats';
-}
-
-/** A request that passed all checks that need no writer. */
-type Checked = Omit<Extract<JobCommand, { kind: 'SubmitJob' }>, 'kind' | 'id'>;
 
 export class Door {
   readonly #parts: DoorParts;
@@ -199,68 +170,10 @@ export class Door {
   }
 
   async #check(submission: Submission, life: Controller): Promise<Checked | Answer> {
-    const { form, text, via, identity } = submission;
-    const trace = submission.trace !== null && tracePattern.test(submission.trace) ? submission.trace : null;
-    if (form === 'signed') {
-      const tenant = this.#tenant(claimedIssuer(text) ?? '');
-      if (!tenant || tenant.name === adminName)
-        return this.#refuse(null, 'ERR_SIGNATURE', 'the request names no tenant known here');
-      const asOf = { seq: life.log.head, nowMs: this.#parts.clock.wallMs() };
-      const signed = text.length > requestCharsMax ? null : await verifyRequest(text, tenant, asOf);
-      if (!signed)
-        return this.#refuse(
-          tenant.name,
-          'ERR_TOO_LARGE',
-          `a signed request has at most ${requestCharsMax} characters`,
-        );
-      if (isDenied(signed)) return this.#refuse(tenant.name, signed.code, signed.reason);
-      const { jti, kid } = signed;
-      const key = signed.idempotencyKey ?? submission.idempotencyKey;
-      return this.#spec(signed.job, {
-        tenant: tenant.name,
-        jti,
-        kid,
-        request: text,
-        idempotencyKey: key,
-        trace,
-        via,
-      });
-    }
-    if (!identity) return problem('ERR_UNAUTHENTICATED', 'an unsigned job needs a bearer token');
-    const tenant = this.#tenant(identity.tenant);
-    if (!tenant?.terms.unsigned || identity.admin)
-      return this.#refuse(tenant?.name ?? null, 'ERR_UNSIGNED', 'this tenant sends signed jobs only');
-    const body = parseBody(text);
-    if ('code' in body) return this.#refuse(tenant.name, body.code, body.reason);
-    const idempotencyKey = submission.idempotencyKey ?? body.idempotencyKey;
-    return this.#spec(body.job, {
-      tenant: tenant.name,
-      jti: null,
-      kid: null,
-      request: null,
-      idempotencyKey,
-      trace,
-      via,
-    });
-  }
-
-  #spec(job: unknown, rest: Omit<Checked, 'spec' | 'jobDigest'>): Checked | Answer {
-    if (rest.idempotencyKey !== null && !idempotencyKeyPattern.test(rest.idempotencyKey)) {
-      return this.#refuse(
-        rest.tenant,
-        'ERR_BAD_REQUEST',
-        'an idempotency key has 1 to 128 visible ASCII characters',
-      );
-    }
-    const parsed = jobSpecSchema.safeParse(job);
-    if (!parsed.success) {
-      const fields = parsed.error.issues
-        .slice(0, 20)
-        .map(({ path, message }) => ({ field: ['job', ...path].join('.'), message }));
-      const [first] = fields;
-      return this.#refuse(rest.tenant, 'ERR_BAD_SPEC', `${first?.field}: ${first?.message}`, fields);
-    }
-    return { ...rest, spec: parsed.data, jobDigest: `sha256:${this.#parts.sha256(jobText(job))}` };
+    const { clock, sha256 } = this.#parts;
+    const asOf = { seq: life.log.head, nowMs: clock.wallMs() };
+    const read = await readSubmission(submission, { tenant: (name) => this.#tenant(name), asOf, sha256 });
+    return isRefused(read) ? this.#refuse(read.tenant, read.code, read.reason, read.fields) : read;
   }
 
   async #missingBlobs(tenant: string, spec: JobSpec): Promise<FieldError[]> {
@@ -336,23 +249,3 @@ export class Door {
 /** May this identity read what belongs to `tenant`? */
 export const mayRead = (identity: Identity, tenant: string): boolean =>
   identity.admin || identity.tenant === tenant;
-
-function parseBody(
-  text: string,
-): { job: unknown; idempotencyKey: string | null } | { code: ErrorCode; reason: string } {
-  if (text.length > jsonBytesMax)
-    return { code: 'ERR_TOO_LARGE', reason: `a JSON body has at most ${jsonBytesMax} bytes` };
-  if (!nestingWithin(text, nestingMax))
-    return { code: 'ERR_BAD_REQUEST', reason: `nested deeper than ${nestingMax}` };
-  let body: unknown;
-  try {
-    body = JSON.parse(text);
-  } catch {
-    return { code: 'ERR_BAD_REQUEST', reason: 'the body is not JSON' };
-  }
-  if (typeof body !== 'object' || body === null || !('job' in body)) {
-    return { code: 'ERR_BAD_REQUEST', reason: 'the body must be {"job": {…}}' };
-  }
-  const { idempotencyKey } = body as { idempotencyKey?: unknown };
-  return { job: body.job, idempotencyKey: typeof idempotencyKey === 'string' ? idempotencyKey : null };
-}

@@ -16,7 +16,8 @@ import { BerthError } from '../errors.ts';
 import { nestingWithin } from '../events/nesting.ts';
 import { type Logger, NatsLink, type NatsLogin, natsText } from '../nats.ts';
 import { type Answer, problem } from './answer.ts';
-import { adminName, type Door, type Identity, jsonBytesMax } from './door.ts';
+import type { Door } from './door.ts';
+import { adminName, type Identity, jsonBytesMax } from './submission.ts';
 
 export interface NatsIntakeParts {
   /** `nats://[user:password@]host:port`, several with commas between them. */

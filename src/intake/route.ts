@@ -15,7 +15,8 @@ import type { publicKeySchema } from '../events/facts.ts';
 import type { JobTrace } from '../observe/job-spans.ts';
 import type { Streams } from '../views/stream.ts';
 import type { Answer } from './answer.ts';
-import type { Door, Identity } from './door.ts';
+import type { Door } from './door.ts';
+import type { Identity } from './submission.ts';
 
 export type PublicJwk = z.infer<typeof publicKeySchema>;
 export type Method = 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';

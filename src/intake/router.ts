@@ -10,8 +10,8 @@ import type { z } from 'zod';
 import { BerthError, type FieldError } from '../errors.ts';
 import { nestingWithin } from '../events/nesting.ts';
 import { type Answer, problem } from './answer.ts';
-import { adminName, jsonBytesMax } from './door.ts';
 import { type BodyRule, type Call, nobody, type Reply, type Route, type RouteParts } from './route.ts';
+import { adminName, jsonBytesMax } from './submission.ts';
 
 /** Objects and arrays within each other in a JSON body. */
 const nestingMax = 16;

@@ -1,7 +1,6 @@
 /** Routes of blobs: bytes in and out as streams, named by their digest, each tenant in its own space. */
 import { z } from 'zod';
 import { BerthError } from '../errors.ts';
-import { adminName } from './door.ts';
 import {
   type BytesReply,
   type Call,
@@ -11,6 +10,7 @@ import {
   route,
   tenantName,
 } from './route.ts';
+import { adminName } from './submission.ts';
 
 export const storedSchema = z.strictObject({ bytes: z.number().int(), sha256: z.string() });
 

@@ -9,9 +9,9 @@ import { publicKeySchema, type TenantTerms, tenantTermsSchema } from '../events/
 import type { Outcome, PlainCommand } from '../jobs/commands.ts';
 import { defaultTerms, type Tenant } from '../tenants/tenants.ts';
 import { tenantsView, tenantsViewSchema, tenantView, tenantViewSchema } from '../views/tenants-view.ts';
-import { adminName } from './door.ts';
 import { followView } from './events.ts';
 import { type Call, type PublicJwk, type Reply, type Route, route, tenantName } from './route.ts';
+import { adminName } from './submission.ts';
 
 /** Names that mean something else: the operator, strangers in the log, and published facts on NATS. */
 const reservedNames: readonly string[] = [adminName, 'unknown', 'evt'];
