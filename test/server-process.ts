@@ -39,8 +39,6 @@ export async function eventually<T>(
 }
 
 export interface ServeOptions {
-  /** Data directory; a fresh one, removed by `remove`, when not given. */
-  readonly data?: string;
   readonly flags?: readonly string[];
   /** Program and arguments that run node, such as strace. */
   readonly around?: readonly string[];
@@ -74,12 +72,16 @@ export class ServerProcess {
   #pid = -1;
   readonly #options: ServeOptions;
 
-  /** Starts a controller on a data directory and waits until it listens. */
+  /** Starts a controller on a fresh directory and waits until it listens. */
   static async begin(options: ServeOptions = {}): Promise<ServerProcess> {
-    const data = options.data ?? (await mkdtemp(join(tmpdir(), 'berth-faults-')));
-    const server = new ServerProcess(data, options);
+    const server = await ServerProcess.idle(options);
     await server.start();
     return server;
+  }
+
+  /** A fresh directory; nothing runs yet. */
+  static async idle(options: ServeOptions = {}): Promise<ServerProcess> {
+    return new ServerProcess(await mkdtemp(join(tmpdir(), 'berth-faults-')), options);
   }
 
   constructor(data: string, options: ServeOptions = {}) {
