@@ -13,11 +13,13 @@ t.before(async () => {
   await berth.run(['job', 'submit', guest('hello'), '--wait']);
   await berth.run(['job', 'submit', guest('trap'), '--wait']);
   // Two more lives: one after kill -9 with a job under way, one after a clean stop.
-  await berth.submit([guest('loop'), '--wall-ms', '500']);
+  const interrupted = await berth.submit([guest('loop'), '--wall-ms', '500']);
   await berth.halt('SIGKILL');
   await berth.serve();
   await berth.halt('SIGTERM');
   await berth.serve();
+  // Now the log is at rest: two readers one after the other must find the same.
+  await berth.run(['job', 'watch', interrupted]);
 });
 t.after(() => berth.remove());
 
