@@ -10,6 +10,7 @@ import { mkdir } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { loadOrMakeKey } from './attestation/keys.ts';
 import { openBlobs } from './blobs/blobs.ts';
+import { startCollector } from './blobs/collector.ts';
 import { randomIds, systemClock } from './clock.ts';
 import type { Settings } from './config.ts';
 import { Controller, type ControllerParts } from './controller.ts';
@@ -29,6 +30,7 @@ import { nodeDisk } from './log/node-disk.ts';
 import { createLogger } from './observe/logger.ts';
 import { createMetrics } from './observe/metrics.ts';
 import { createTraces } from './observe/trace.ts';
+import { createWindows } from './observe/windows.ts';
 import { type FleetGpu, fleetOfJson, fleetOfPreset } from './slots/fleet-setting.ts';
 import { addDemoTenants, demoTenants } from './tenants/demo.ts';
 import { defaultTerms, type Tenant } from './tenants/tenants.ts';
@@ -84,6 +86,8 @@ async function assemble(
 
   const metrics = createMetrics({ life: () => lives.current, clock });
   const traces = createTraces({ sha256: nodeSha256 });
+  const windows = createWindows({ clock, onError: (error) => logger('error', String(error)) });
+  stops.push(async () => windows.stop());
   const begin = partsOf(settings, dataDirectory, {
     blobs,
     logger,
@@ -98,12 +102,17 @@ async function assemble(
     begin,
     clock,
     logger,
-    onBegin: ({ log }) => traces.live(log.epoch),
+    onBegin: ({ log, views }) => {
+      traces.live(log.epoch);
+      windows.attach(views);
+    },
   });
   stops.push(() => lives.end());
   if (settings.demo) await addDemoTenants(lives.current, dataDirectory);
 
   const life = () => lives.current;
+  const stopCollector = startCollector({ blobs, life, clock, logger });
+  stops.push(async () => stopCollector());
   const admin = await adminOf(dataDirectory);
   const door = new Door({
     life,
@@ -122,6 +131,8 @@ async function assemble(
     publicKeys: () => [controllerKey.publicJwk],
     metricsText: () => metrics.text(),
     traceOf: (id) => traces.traceOf(id),
+    traceparentOf: (id) => traces.traceparentOf(id),
+    rates: () => windows.latest,
     clock,
     logger,
     blobBytesMax,

@@ -12,7 +12,7 @@ export interface RunRequest {
   /** The attempt's fence: seq of its `reserved` fact. Names the run; never used twice. */
   readonly fence: number;
   readonly tenant: string;
-  /** Reproducible randomness (`random:seeded`) and the virtual clock start from it: the job id. */
+  /** Reproducible randomness (`random:seeded`) starts from it: the job id. */
   readonly seed: string;
   /** Lower-case hex SHA-256 of `module`; the runner hashes what it got and refuses a mismatch. */
   readonly moduleSha256: string;

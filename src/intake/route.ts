@@ -13,6 +13,7 @@ import type { Controller } from '../controller.ts';
 import type { ErrorCode } from '../errors.ts';
 import type { publicKeySchema } from '../events/facts.ts';
 import type { JobTrace } from '../observe/job-spans.ts';
+import type { Rates } from '../observe/windows.ts';
 import type { Streams } from '../views/stream.ts';
 import type { Answer } from './answer.ts';
 import type { Door } from './door.ts';
@@ -74,6 +75,10 @@ export interface RouteParts {
   readonly metricsText: () => Promise<string>;
   /** The trace of a job that runs or ended not long ago; absent where nobody traces. */
   readonly traceOf?: (id: string) => JobTrace | null;
+  /** Where this job's spans belong, for whoever goes on with the trace; absent where nobody traces. */
+  readonly traceparentOf?: (id: string) => string | null;
+  /** Rates of the last ten seconds; absent where nobody counts. */
+  readonly rates?: () => Rates;
   readonly clock: Clock;
   /** Largest blob, bytes. */
   readonly blobBytesMax: number;

@@ -35,7 +35,29 @@ async function change(
   return { status: 200, body: gpuView(gpu, identity) };
 }
 
+export const ratesSchema = z.strictObject({
+  endedPerSecond: z.number(),
+  overMs: z.number(),
+  refusals: z.number(),
+  runP50Ms: z.number().nullable(),
+  submittedPerSecond: z.number(),
+  waitP50Ms: z.number().nullable(),
+});
+
 export const fleetRoutes: readonly Route[] = [
+  route({
+    method: 'GET',
+    path: '/v1/rates',
+    auth: 'tenant',
+    summary: 'How busy it is: jobs a second and median waits of the last ten seconds, all tenants together',
+    query: z.strictObject({}),
+    responses: [{ status: 200, what: 'the rates', schema: ratesSchema }],
+    problems: ['ERR_NOT_FOUND'],
+    handle: ({ parts }) => {
+      if (!parts.rates) throw new BerthError('ERR_NOT_FOUND', 'nobody counts rates here');
+      return { status: 200, body: parts.rates() };
+    },
+  }),
   route({
     method: 'GET',
     path: '/v1/slots',

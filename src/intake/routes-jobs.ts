@@ -4,6 +4,7 @@ import { jobSpecSchema } from '../events/spec.ts';
 import { jobTable } from '../jobs/state.ts';
 import { jobPage } from '../views/job-list.ts';
 import { jobViewSchema } from '../views/job-view.ts';
+import type { Answer } from './answer.ts';
 import { type Call, jobParams, matchesTag, type Route, route, tenantName, wholeInQuery } from './route.ts';
 
 /** An unsigned request. */
@@ -44,6 +45,13 @@ function submission(call: Call) {
   };
 }
 
+/** An accepted job's answer says where its spans will be. */
+function withTrace({ parts }: Call, answer: Answer): Answer {
+  const { id } = answer.body as { id?: string };
+  const traceparent = answer.status === 202 && id ? parts.traceparentOf?.(id) : null;
+  return traceparent ? { ...answer, headers: { ...answer.headers, traceparent } } : answer;
+}
+
 const listQuery = z.strictObject({
   cursor: wholeInQuery(0, 1e12).optional().describe('`next` of the page before'),
   label: z
@@ -81,7 +89,7 @@ export const jobRoutes: readonly Route[] = [
       'ERR_DRAINING',
       'ERR_TORN_TAIL',
     ],
-    handle: (call) => call.parts.door.submit(submission(call)),
+    handle: async (call) => withTrace(call, await call.parts.door.submit(submission(call))),
   }),
   route({
     method: 'POST',
