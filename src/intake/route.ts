@@ -77,8 +77,8 @@ export interface RouteParts {
   readonly traceOf?: (id: string) => JobTrace | null;
   /** Where this job's spans belong, for whoever goes on with the trace; absent where nobody traces. */
   readonly traceparentOf?: (id: string) => string | null;
-  /** Rates of the last ten seconds; absent where nobody counts. */
-  readonly rates?: () => Rates;
+  /** Rates of the last ten seconds. */
+  readonly rates: () => Rates;
   readonly clock: Clock;
   /** Largest blob, bytes. */
   readonly blobBytesMax: number;

@@ -17,6 +17,7 @@ import { Door } from '../../src/intake/door.ts';
 import { type HttpLimits, type RunningHttp, startHttp } from '../../src/intake/http.ts';
 import { nodeSha256 } from '../../src/log/hash-node.ts';
 import { openMemoryLog } from '../../src/log/memory.ts';
+import { createWindows } from '../../src/observe/windows.ts';
 import { defaultTerms } from '../../src/tenants/tenants.ts';
 
 export interface WorldOptions {
@@ -162,7 +163,12 @@ export async function newWorld(options: WorldOptions = {}): Promise<World> {
     const data = { key: keys[name].publicJwk };
     await life.ask({ kind: 'Note', type: 'tenant.keyAdded', stream: `tenant.${name}`, data }, 'test');
   }
+  const windows = createWindows({
+    clock: systemClock,
+    onError: (error) => told.push({ level: 'error', message: String(error) }),
+  });
   const http = await startHttp({
+    rates: () => windows.latest,
     listen: { host: '127.0.0.1', port: 0 },
     door,
     life: () => world.present,
@@ -186,6 +192,7 @@ export async function newWorld(options: WorldOptions = {}): Promise<World> {
     told,
     module: `sha256:${sha256}`,
     end: async () => {
+      windows.stop();
       await http.stop();
       await life.end();
       await rm(blobDir, { recursive: true, force: true });
