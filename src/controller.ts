@@ -160,6 +160,8 @@ export class Controller {
 
   async #takeUp(): Promise<void> {
     const { acceptTornTail, clock, killFormerGuests, startBackend } = this.#parts;
+    // Until runners are there again nobody may place a job on them: it would count as lost at once.
+    this.#pump.hold();
     this.#offs.push(this.log.onChange(() => this.#onLogChange()));
     const { cut } = this;
     await this.#note('controller.recovered', {
@@ -182,7 +184,7 @@ export class Controller {
       if (!this.#ended) this.#offs[0] = clock.after(sweepMs, sweep);
     };
     this.#offs.unshift(clock.after(sweepMs, sweep));
-    this.#pump.wake();
+    this.#pump.letGo();
   }
 
   /** Brings settings and fleet into the log, where everyone reads them. */

@@ -46,6 +46,7 @@ export class Pump {
   #mail: Letter[] = [];
   #scheduled = false;
   #stopped = false;
+  #held = false;
 
   constructor(parts: {
     log: Log;
@@ -85,6 +86,20 @@ export class Pump {
       this.#scheduled = false;
       this.#run();
     });
+  }
+
+  /**
+   * From now on actors only remember. Why: what they decide while a life takes up its work (a start for a
+   * runner that is not there yet) would be undone a moment later, and cost the job an attempt.
+   */
+  hold(): void {
+    this.#held = true;
+  }
+
+  /** Actors decide and act again, on all that they have folded meanwhile. */
+  letGo(): void {
+    this.#held = false;
+    this.wake();
   }
 
   /** No turn begins after this; waiting commands are refused. Idempotent. */
@@ -129,6 +144,7 @@ export class Pump {
 
   #seatTurn(seat: Seat): boolean {
     let moved = this.#catchUp(seat);
+    if (this.#held) return moved;
     for (let count = 0; count < turnMax; count += 1) {
       const command = seat.actor.decide();
       if (command === null) break;
