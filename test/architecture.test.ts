@@ -45,7 +45,13 @@ const adapters: Paths = [
   'src/views/nats.ts',
 ];
 /** The only places that choose adapters; the whole wiring can be read there. */
-const compositionRoots: Paths = ['src/main.ts', 'src/cli/', 'src/simulate/main.ts', 'src/dashboard/main.ts'];
+const compositionRoots: Paths = [
+  'src/main.ts',
+  'src/cli/',
+  'src/simulate/main.ts',
+  'src/dashboard/main.ts',
+  'src/demo/judge-main.ts',
+];
 
 /** Who may import what. `from` may load only `only`; or: `target` may be loaded only by `by`. */
 const importLaws: readonly ImportLaw[] = [

@@ -24,6 +24,8 @@ import { examples, pathOf, type Run, showExamples } from './tree.ts';
 
 /** How long a command may take to end by itself after Ctrl-C, ms. */
 const interruptMsMax = 500;
+/** Commands that have others to end first, and therefore hear signals themselves. */
+const ownSignals: ReadonlySet<string> = new Set(['serve', 'demo']);
 
 /** Runs one command line. Resolves to the exit code; never rejects. */
 export async function main(argv: string[]): Promise<number> {
@@ -51,7 +53,7 @@ async function runAction(action: Parameters<Run>[0], args: readonly unknown[]): 
   const flags = flagsOf(command);
   const abort = new AbortController();
   const context = new Context(flags, abort.signal);
-  const off = command.name() === 'serve' ? () => undefined : onInterrupt(abort);
+  const off = ownSignals.has(command.name()) ? () => undefined : onInterrupt(abort);
   try {
     const code = await action(context, args.slice(0, -2) as string[], flags);
     return abort.signal.aborted ? exits.interrupted : code;
@@ -148,16 +150,20 @@ function addRest(program: Command, run: Run): void {
   const check = program.command('doctor').description('what is wrong here and how to mend it');
   check.action(run((context, _, flags) => doctor(context, flags)));
   const tour = program
-    .command('demo [name] [flags...]')
-    .description('a scripted tour, end to end, against a fresh controller');
-  tour.allowUnknownOption().action(
-    run(async (_context, [name, flags]) => {
-      const script = './demo.ts';
-      const { demo } = (await import(script)) as { demo(argv: string[]): Promise<number> };
-      return demo([...(name === undefined ? [] : [name]), ...(flags as unknown as string[])]);
+    .command('demo [names...]')
+    .description('a scripted tour, end to end, against fresh controllers; with NAMES only these scenarios')
+    .option('--list', 'list the scenarios')
+    .option('--keep', 'keep the data directories and say where they are');
+  tour.action(
+    run(async (context, [names], flags) => {
+      const given = ['keep', 'list'].filter((flag) => flags[flag] === true);
+      if (context.out.machine) given.push('json');
+      // Loaded only when asked for, as the server is.
+      const { demo } = await import('./demo.ts');
+      return demo([...given.map((flag) => `--${flag}`), ...(names as unknown as string[])]);
     }),
   );
-  examples(tour, ['berth demo']);
+  examples(tour, ['berth demo', 'berth demo kill-9-restart --keep', 'berth demo --list']);
   const completion = program
     .command('completion <shell>')
     .description(`completion script for ${shells.join(' or ')}`);
