@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { writeFileSync } from 'node:fs';
+import { rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Command } from 'commander';
@@ -155,6 +155,7 @@ t('completion offers nouns, verbs and flags', () => {
   assert.equal(complete('berth', 'job', 'submit', '--wait'), ['--wait', '--wait-timeout']);
   assert.equal(complete('berth', 'job', 'submit', 'm.wasm', '--gp'), ['--gpus']);
   assert.equal(complete('berth', 'tenant', 'key', 'rev'), ['revoke']);
+  rmSync(file);
   assert.match(completionScript(program, 'zsh'), /^autoload -U \+X bashcompinit && bashcompinit\n/);
 });
 
