@@ -14,6 +14,8 @@ import { BerthError } from './errors.ts';
 const retryMs = 1_000;
 /** A life that breaks one of our own rules is begun again at most so often; then the process stops. */
 const brokenMax = 3;
+/** What the end of a life may take beyond its jobs: killing idle runners, sealing the log. */
+const closeMsMax = 3_000;
 
 export interface LivesParts {
   /** Begins a life. `trustedSeq`: what the former life of this process knew to be durable; null for the first. */
@@ -35,6 +37,8 @@ export class Lives {
   #current!: Controller;
   #broken = 0;
   #ended = false;
+  /** The life that is about to begin: nobody may let go of the directory before it has, or has failed to. */
+  #beginning: Promise<void> = Promise.resolve();
 
   /** Begins the first life; rejects when it can't. */
   static async start(parts: LivesParts): Promise<Lives> {
@@ -55,14 +59,38 @@ export class Lives {
     return this.#current;
   }
 
-  async drain(mode: 'finish' | 'requeue', deadlineMs: number): Promise<void> {
+  /**
+   * Ends the present life in order and begins no other. A life that doesn't come to its end within `deadlineMs`
+   * and `killMsMax`, because the disk under its log hangs, is ended all the same.
+   * Throws `ERR_LOG_FAILED` when the log doesn't say that it stopped: what ran will count as lost.
+   */
+  async drain(mode: 'finish' | 'requeue', deadlineMs: number, killMsMax: number): Promise<void> {
     this.#ended = true;
-    await this.#current.drain(mode, deadlineMs);
+    const drained = this.#beginning.catch(() => undefined).then(() => this.#current.drain(mode, deadlineMs));
+    const inTime = await this.#within(deadlineMs + killMsMax + closeMsMax, drained);
+    if (!inTime) await this.#within(closeMsMax, this.#current.end());
+    const { failure } = this.#current.log;
+    if (inTime && !failure) return;
+    const why = failure ? failure.message : 'its disk does not answer';
+    throw new BerthError('ERR_LOG_FAILED', `not stopped in order, what ran will count as lost: ${why}`);
   }
 
+  /** Ends the present life at once and begins no other. */
   async end(): Promise<void> {
     this.#ended = true;
-    await this.#current.end();
+    await this.#within(
+      closeMsMax,
+      this.#beginning.catch(() => undefined).then(() => this.#current.end()),
+    );
+  }
+
+  /** Whether `work` came to its end within `ms`. Rejects as `work` does. */
+  async #within(ms: number, work: Promise<void>): Promise<boolean> {
+    let off = (): void => undefined;
+    const late = new Promise<boolean>((resume) => {
+      off = this.#parts.clock.after(ms, () => resume(false));
+    });
+    return Promise.race([work.then(() => true), late]).finally(() => off());
   }
 
   async #begin(trustedSeq: number | null): Promise<void> {
@@ -108,7 +136,8 @@ export class Lives {
       await new Promise<void>((resume) => clock.after(retryMs, resume));
       if (this.#ended) return;
       try {
-        return await this.#begin(trustedSeq);
+        this.#beginning = this.#begin(trustedSeq);
+        return await this.#beginning;
       } catch (error) {
         logger('error', 'the log still fails', { error: (error as Error).message });
         if (error instanceof BerthError && error.code === 'ERR_LOG_CORRUPT') return this.#fail(error);

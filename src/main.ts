@@ -42,7 +42,7 @@ export interface Server {
   readonly banner: readonly string[];
   /** Resolves when the server can't go on: the error that it stops for. */
   readonly failed: Promise<Error>;
-  /** Stops in order: no new jobs, running ones as `--shutdown` says, log sealed. Idempotent. */
+  /** Stops in order: no new jobs, running ones as `--shutdown` says, log sealed. Idempotent. Rejects when it could not. */
   stop(): Promise<void>;
 }
 
@@ -148,7 +148,8 @@ async function assemble(
   // The door first says 503, then the jobs end, then the ways in close: a client hears why.
   const stop = once(async () => {
     try {
-      await lives.drain(settings.shutdown, settings.shutdownMs);
+      const { leaseMs, graceMs, shutdown, shutdownMs, stopMs } = settings;
+      await lives.drain(shutdown, shutdownMs, leaseMs + graceMs + stopMs);
     } finally {
       await stopAll();
     }

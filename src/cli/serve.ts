@@ -21,6 +21,7 @@ export async function serve(flags: Readonly<Record<string, unknown>>, out: Outpu
   const failure = await Promise.race([asked, server.failed]);
   if (typeof failure === 'string') return stopped(server, failure, out);
   await server.stop().catch(() => undefined);
+  leaveSoon();
   throw failure;
 }
 
@@ -29,13 +30,37 @@ const quietly = (writing: Promise<void>): Promise<void> => writing.catch(() => u
 
 async function stopped(server: Server, signal: string, out: Output): Promise<number> {
   out.note(`${signal}: stopping; once more ends it at once`);
-  const impatient = (): void => process.exit(exits.interrupted);
+  const impatient = (): void => leave(exits.interrupted);
   process.on('SIGINT', impatient);
   process.on('SIGTERM', impatient);
-  await server.stop();
-  process.off('SIGINT', impatient);
-  process.off('SIGTERM', impatient);
-  return exits.done;
+  try {
+    await server.stop();
+    return exits.done;
+  } catch (error) {
+    leaveSoon();
+    throw error;
+  } finally {
+    process.off('SIGINT', impatient);
+    process.off('SIGTERM', impatient);
+  }
+}
+
+/** What a process that couldn't stop in order gets to print why, ms. */
+const lastWordsMs = 500;
+
+/** Ends the process although something still holds it. */
+function leaveSoon(): void {
+  setTimeout(() => leave(process.exitCode ?? exits.error), lastWordsMs).unref();
+}
+
+/**
+ * Ends the process now. Why not always by `exit`: it waits for the threads that read and write files, and one
+ * that a hanging disk holds comes back late or never. Only the kernel ends such a process.
+ */
+function leave(code: number | string): void {
+  const waitsForDisk = process.getActiveResourcesInfo().some((name) => name.startsWith('FSReq'));
+  if (waitsForDisk) process.kill(process.pid, 'SIGKILL');
+  process.exit(code);
 }
 
 /** The first signal that asks for the end. */
