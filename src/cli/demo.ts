@@ -14,6 +14,9 @@ import { type Closed, type Opened, type Outcome, tour } from '../demo/tour.ts';
 import { exits, usage } from './exit.ts';
 import { Output } from './output.ts';
 
+/** How long our own signal may come behind the end of a child that the same Ctrl-C ended, ms. */
+const signalMsMax = 200;
+
 const options = { json: { type: 'boolean' }, keep: { type: 'boolean' }, list: { type: 'boolean' } } as const;
 
 /** Runs the tour. `argv`: names, `--list`, `--keep`, `--json`. Resolves with the exit code. */
@@ -63,9 +66,13 @@ async function interruptible(chosen: readonly Scenario[], teller: Teller, keep: 
   for (const signal of signals) process.on(signal, onSignal);
   try {
     const played = play(chosen, teller, leftovers, keep);
-    // After a signal nobody waits for the tour any more; it fails on what was taken from it.
-    played.catch(() => undefined);
-    const passed = await Promise.race([played, signalled]);
+    // Ctrl-C reaches our children too: the tour may fail on that a moment before we hear of it ourselves.
+    const told = played.catch(async (error: unknown) => {
+      await new Promise<void>((resolve) => systemClock.after(signalMsMax, resolve));
+      throw error;
+    });
+    told.catch(() => undefined);
+    const passed = await Promise.race([told, signalled]);
     return passed === 'signalled' ? exits.interrupted : passed ? exits.done : exits.error;
   } finally {
     await leftovers.clear(keep);
@@ -83,6 +90,7 @@ async function play(
   const outcomes: Outcome[] = [];
   const controllers: (Opened & Closed)[] = [];
   let open: Opened | null = null;
+  await teller.begin(chosen);
   await tour(chosen, {
     clock: systemClock,
     env: environment(),

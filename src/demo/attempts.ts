@@ -91,7 +91,7 @@ const cancelRunning: Scenario = {
   setting,
   learns: 'a cancel kills the guest first; the job is cancelled once it is certainly gone',
   async play(stage) {
-    const id = await stage.running({ guest: 'loop', slot, limits: { wallMs: 60_000 } });
+    const id = await stage.running({ guest: 'loop', slot });
     await stage.cancel(id);
     await stage.ends(id, 'cancelled');
     return { jobs: { loop: id } };

@@ -6,6 +6,7 @@ import type { Closed, Opened, Outcome } from './tour.ts';
 
 /** Says what happens; `end` says how it all went. */
 export interface Teller {
+  begin(chosen: readonly Scenario[]): Promise<void>;
   opened(opened: Opened): Promise<void>;
   outcome(outcome: Outcome): Promise<void>;
   closed(closed: Closed): Promise<void>;
@@ -40,6 +41,10 @@ export function tellPeople(
     for (const finding of findings) await write(`      ${visible(finding)}`);
   };
   return {
+    begin: ({ length }) =>
+      write(
+        `${length} ${length === 1 ? 'scenario' : 'scenarios'} on fresh controllers, each judged by a second process`,
+      ),
     opened: ({ fleet, setting, url }) => write(`\n${paint(1, setting)}  ${url}  ${fleet}: no GPU is touched`),
     async outcome(outcome) {
       const { findings, learns, ms, name, passed } = outcome;
@@ -75,6 +80,7 @@ export function tellPeople(
 export function tellPrograms(out: Output): Teller {
   const silent = async (): Promise<void> => undefined;
   return {
+    begin: silent,
     opened: silent,
     outcome: silent,
     closed: silent,

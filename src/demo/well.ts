@@ -83,7 +83,7 @@ const repeat: Scenario = {
   async play(stage) {
     const spec = await stage.spec(hello);
     const request = await stage.signed(spec, { key: 'tour-once' });
-    const id = (await stage.send(request)).id ?? '';
+    const id = await stage.accepted(request);
     await sameAnswer(stage, request, id, 'the very same request');
     await sameAnswer(stage, await stage.signed(spec, { key: 'tour-once' }), id, 'a new signature, same key');
     await stage.ends(id, 'succeeded');
@@ -100,7 +100,7 @@ const replayed: Scenario = {
   async play(stage) {
     const spec = await stage.spec(hello);
     const request = await stage.signed(spec, { key: 'tour-digest' });
-    const id = (await stage.send(request)).id ?? '';
+    const id = await stage.accepted(request);
     const other = { ...spec, args: ['someone else'] };
     const byKey = await stage.send(await stage.signed(other, { key: 'tour-digest' }));
     stage.check(
