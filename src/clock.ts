@@ -32,10 +32,15 @@ export const systemClock: Clock = {
   monotonicMs: () => performance.now(),
   after(ms, fn) {
     let timer: NodeJS.Timeout;
-    const arm = (restMs: number): void => {
-      timer = setTimeout(() => (restMs > hopMsMax ? arm(restMs - hopMsMax) : fn()), Math.min(restMs, hopMsMax));
+    const dueMs = performance.now() + Math.max(0, ms);
+    const arm = (): void => {
+      timer = setTimeout(
+        // setTimeout drops fractions and may call up to a millisecond early: the monotonic clock has the last word.
+        () => (performance.now() < dueMs ? arm() : fn()),
+        Math.min(Math.ceil(Math.max(0, dueMs - performance.now())), hopMsMax),
+      );
     };
-    arm(Math.max(0, ms));
+    arm();
     return () => clearTimeout(timer);
   },
 };

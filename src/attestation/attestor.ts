@@ -108,6 +108,9 @@ export class Attestor implements Actor {
     return null;
   }
 
+  /** A finding is said once: refused, its job has moved on, and the next finding waits. */
+  answered(): void {}
+
   snapshot(): unknown {
     return { fleet: this.#fleet, tenants: this.#tenants, todo: this.#todo };
   }

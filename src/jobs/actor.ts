@@ -20,7 +20,11 @@ export interface Actor {
   fold(change: Change): void;
   /** The next command, from what is folded; null when there is nothing to do. Pure but for local to-do lists. */
   decide(): Command | null;
-  /** Told when its command was refused or repeated; a stale one needs nothing more. */
+  /**
+   * Told what became of its command. For actors whose to-do list is not only their fold (timers that fell due,
+   * findings, reports): each thing is said once, so a refusal must not hold up the next. An actor without this
+   * says the same again until its fold moves, so its turn ends with a refusal.
+   */
   answered?(command: Command, outcome: Outcome): void;
   /** Acts on the world outside, after folding; only actors that read to `durable` have this. */
   act?(): void;

@@ -68,9 +68,12 @@ export class Pump {
 
   /** Hands a command to the writer; resolves with what became of it. Wait for durability before telling anyone. */
   ask(command: Command, author: string): Promise<Outcome> {
-    if (this.#stopped) return Promise.reject(new BerthError('ERR_READ_ONLY', 'the controller has stopped writing'));
-    if (this.#mail.length >= mailboxMax || this.#changes.length >= lagMax) {
-      return Promise.resolve(refused('ERR_BUSY', `more than ${mailboxMax} commands wait`));
+    if (this.#stopped)
+      return Promise.reject(new BerthError('ERR_READ_ONLY', 'the controller has stopped writing'));
+    if (this.#mail.length >= mailboxMax)
+      return Promise.resolve(refused('ERR_BUSY', `${mailboxMax} commands wait already`));
+    if (this.#changes.length >= lagMax) {
+      return Promise.resolve(refused('ERR_BUSY', `the views or the disk are ${lagMax} facts behind`));
     }
     return new Promise((reply, fail) => {
       this.#mail.push({ command, author, reply, fail });
@@ -105,7 +108,8 @@ export class Pump {
   /** No turn begins after this; waiting commands are refused. Idempotent. */
   stop(): void {
     this.#stopped = true;
-    for (const letter of this.#mail) letter.fail(new BerthError('ERR_READ_ONLY', 'the controller has stopped writing'));
+    for (const letter of this.#mail)
+      letter.fail(new BerthError('ERR_READ_ONLY', 'the controller has stopped writing'));
     this.#mail = [];
   }
 
@@ -131,11 +135,12 @@ export class Pump {
 
   #openMail(): boolean {
     const letters = this.#mail.splice(0, turnMax);
-    for (const { command, author, reply, fail } of letters) {
+    for (const [index, { command, author, reply }] of letters.entries()) {
       try {
         reply(this.#host.handle(command, author, this.#changes.head));
       } catch (error) {
-        fail(error);
+        // The loop ends here. Those behind in the batch are in no mailbox any more: without an answer they would wait for ever.
+        for (const { fail } of letters.slice(index)) fail(error);
         throw error;
       }
     }
@@ -150,7 +155,8 @@ export class Pump {
       if (command === null) break;
       const outcome = this.#host.handle(command, seat.actor.name, seat.cursor);
       seat.actor.answered?.(command, outcome);
-      if (!('seq' in outcome)) break;
+      // Who takes no answer would say the same again; who does goes on with the next thing it has to say.
+      if (!('seq' in outcome) && !seat.actor.answered) break;
       moved = true;
       this.#catchUp(seat);
     }
@@ -159,7 +165,8 @@ export class Pump {
   }
 
   #catchUp(seat: Seat): boolean {
-    const limit = seat.actor.reads === 'head' ? this.#changes.head : Math.min(this.#log.durable, this.#changes.head);
+    const limit =
+      seat.actor.reads === 'head' ? this.#changes.head : Math.min(this.#log.durable, this.#changes.head);
     const moved = seat.cursor < limit;
     while (seat.cursor < limit) {
       seat.cursor += 1;

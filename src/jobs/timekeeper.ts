@@ -68,6 +68,9 @@ export class Timekeeper implements Actor {
     return null;
   }
 
+  /** Said once, whatever the answer: a deadline that nobody acts on must not delay the next. */
+  answered(): void {}
+
   snapshot(): unknown {
     return this.#deadlines;
   }
