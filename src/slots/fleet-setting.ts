@@ -36,12 +36,17 @@ export function fleetOfPreset(preset: string): FleetGpu[] {
   for (const part of preset.split(',')) {
     const match = /^([1-9][0-9]{0,4})x(.+)$/.exec(part.trim());
     const [, count, board] = match ?? [];
-    if (!count || !board || !boards[board]) {
-      throw new BerthError('ERR_CONFIG', `--fleet: "${part}" is not COUNTxBOARD with a board of ${boardNames.join(', ')}, nor a file`);
+    if (!count || !board || !boardNames.includes(board)) {
+      throw new BerthError(
+        'ERR_CONFIG',
+        `--fleet: "${part}" is not COUNTxBOARD with a board of ${boardNames.join(', ')}, nor a file`,
+      );
     }
-    for (let i = 0; i < Number(count); i += 1) gpus.push({ id: `gpu-${gpus.length}`, board, enforcement: 'simulated' });
+    for (let i = 0; i < Number(count); i += 1)
+      gpus.push({ id: `gpu-${gpus.length}`, board, enforcement: 'simulated' });
   }
-  if (gpus.length > gpusMax) throw new BerthError('ERR_CONFIG', `--fleet: ${gpus.length} GPUs, at most ${gpusMax}`);
+  if (gpus.length > gpusMax)
+    throw new BerthError('ERR_CONFIG', `--fleet: ${gpus.length} GPUs, at most ${gpusMax}`);
   return gpus;
 }
 

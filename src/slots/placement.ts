@@ -29,7 +29,8 @@ export function place(fleet: Fleet, shape: Shape, reserved: readonly Slot[] = []
     if (gpu.machine.state !== 'serving') continue;
     const start = startOn(gpu, shape.profile, reserved);
     const profile = profileOf(gpu.board, shape.profile);
-    if (start !== null && profile) slots.push({ gpu: gpu.id, profile: profile.name, size: profile.memorySlices, start });
+    if (start !== null && profile)
+      slots.push({ gpu: gpu.id, profile: profile.name, size: profile.memorySlices, start });
   }
   return slots.length === shape.gpus ? slots : null;
 }
@@ -40,8 +41,11 @@ function startOn(gpu: Gpu, profileName: string, reserved: readonly Slot[]): numb
   if (!profile) return null;
   const here = reserved.filter((slot) => slot.gpu === gpu.id);
   const mask = here.reduce((sum, slot) => sum | slotMask(slot), maskOf(gpu));
-  if (profile.mediaExtensions && [...gpu.holdings.map((held) => held.slot), ...here].some(hasMediaExtensions)) return null;
-  return profile.starts.find((start) => (mask & slotMask({ start, size: profile.memorySlices })) === 0) ?? null;
+  if (profile.mediaExtensions && [...gpu.holdings.map((held) => held.slot), ...here].some(hasMediaExtensions))
+    return null;
+  return (
+    profile.starts.find((start) => (mask & slotMask({ start, size: profile.memorySlices })) === 0) ?? null
+  );
 }
 
 const hasMediaExtensions = (slot: Slot): boolean => slot.profile.endsWith('+me');
@@ -53,19 +57,28 @@ export function isFree(fleet: Fleet, slots: readonly Slot[]): boolean {
   return slots.every((slot) => {
     const gpu = fleet.get(slot.gpu);
     const profile = gpu && profileOf(gpu.board, slot.profile);
-    if (gpu?.machine.state !== 'serving' || profile?.memorySlices !== slot.size || !profile.starts.includes(slot.start)) return false;
+    if (
+      gpu?.machine.state !== 'serving' ||
+      profile?.memorySlices !== slot.size ||
+      !profile.starts.includes(slot.start)
+    )
+      return false;
     if (profile.mediaExtensions && gpu.holdings.some((held) => hasMediaExtensions(held.slot))) return false;
     return (maskOf(gpu) & slotMask(slot)) === 0;
   });
 }
 
-/** Memory slices one instance of this profile takes on the boards of the fleet; null when no board has it. */
+/**
+ * The fewest memory slices that one instance of this profile takes on any board of the fleet; null when none has it.
+ * Boards cut one name differently: `1g.10gb` is two slices of an A100-40GB and one of an A100-80GB.
+ */
 export function sizeIn(fleet: Fleet, profileName: string): number | null {
+  let least: number | null = null;
   for (const gpu of fleet.values()) {
-    const profile = profileOf(gpu.board, profileName);
-    if (profile) return profile.memorySlices;
+    const size = profileOf(gpu.board, profileName)?.memorySlices;
+    if (size !== undefined && (least === null || size < least)) least = size;
   }
-  return null;
+  return least;
 }
 
 /** Could an empty fleet hold `shape`? Drained GPUs don't count, for they may never return. */
@@ -77,20 +90,24 @@ export function couldEverFit(fleet: Fleet, shape: Shape): boolean {
   return fitting >= shape.gpus;
 }
 
-/** Would `shape` fit if the slots held now could be moved about? Then the fleet is fragmented, not full. */
-export function fitsWithMoves(fleet: Fleet, shape: Shape): boolean {
+/**
+ * Would `shape` fit if the slots held now could be moved about? Then the fleet is fragmented, not full.
+ * @param reserved  slots promised but not yet in the fleet's fold: they are moved about with the rest
+ */
+export function fitsWithMoves(fleet: Fleet, shape: Shape, reserved: readonly Slot[] = []): boolean {
   let fitting = 0;
   for (const gpu of fleet.values()) {
     if (gpu.machine.state !== 'serving') continue;
     const profile = profileOf(gpu.board, shape.profile);
-    if (profile && packs(gpu, profile)) fitting += 1;
+    if (profile && packs(gpu, profile, reserved)) fitting += 1;
   }
   return fitting >= shape.gpus;
 }
 
 /** Can what this GPU holds be laid out anew beside one more `profile`? Tries all; at most seven instances. */
-function packs(gpu: Gpu, extra: Profile): boolean {
-  const held = gpu.holdings.map(({ slot }) => profileOf(gpu.board, slot.profile)).filter((found) => found !== null);
+function packs(gpu: Gpu, extra: Profile, reserved: readonly Slot[]): boolean {
+  const slots = [...gpu.holdings.map(({ slot }) => slot), ...reserved.filter((slot) => slot.gpu === gpu.id)];
+  const held = slots.map((slot) => profileOf(gpu.board, slot.profile)).filter((found) => found !== null);
   const all = [extra, ...held].sort((a, b) => b.memorySlices - a.memorySlices);
   if (all.filter((profile) => profile.mediaExtensions).length > 1) return false;
   const slices = boards[gpu.board]?.memorySlices ?? 0;
