@@ -13,7 +13,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { loadKey } from '../src/attestation/keys.ts';
-import { signJob, TokenSource } from '../src/cli/sign.ts';
+import { type Identity, signJob, TokenSource } from '../src/cli/sign.ts';
 import type { JobView } from '../src/views/job-view.ts';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
@@ -216,6 +216,7 @@ export class Caller {
   readonly tenant: string;
   readonly #server: { readonly url: string; readonly data: string };
   readonly #agent = new Agent({ keepAlive: true, maxSockets: 16 });
+  #signer: Promise<Identity> | null = null;
   #tokens: Promise<TokenSource> | null = null;
 
   constructor(server: { readonly url: string; readonly data: string }, tenant = 'acme') {
@@ -223,14 +224,15 @@ export class Caller {
     this.tenant = tenant;
   }
 
-  get #identity() {
+  #identity(): Promise<Identity> {
     const { tenant } = this;
     const file = tenant === 'admin' ? ['keys', 'admin.jwk'] : ['tenants', `${tenant}.jwk`];
-    return loadKey(join(this.#server.data, ...file)).then((key) => ({ name: tenant, key }));
+    this.#signer ??= loadKey(join(this.#server.data, ...file)).then((key) => ({ name: tenant, key }));
+    return this.#signer;
   }
 
   async bearer(): Promise<string> {
-    this.#tokens ??= this.#identity.then((identity) => new TokenSource(identity));
+    this.#tokens ??= this.#identity().then((identity) => new TokenSource(identity));
     return `Bearer ${await (await this.#tokens).bearer()}`;
   }
 
@@ -265,7 +267,7 @@ export class Caller {
 
   /** A signed request for `spec`; sent again, it is the same request. */
   async signed(spec: object, idempotencyKey?: string): Promise<string> {
-    return signJob(await this.#identity, { slot: '1g.10gb', ...spec }, { idempotencyKey });
+    return signJob(await this.#identity(), { slot: '1g.10gb', ...spec }, { idempotencyKey });
   }
 
   send(request: string): Promise<HttpAnswer> {

@@ -2,7 +2,7 @@
 import { suite } from '../suite.ts';
 import { assertSaw, killAtRandom } from './kills.ts';
 
-const kills = 12;
+const kills = 8;
 const t = suite('faults/kills');
 
 t(
