@@ -73,6 +73,9 @@ export async function tour(scenarios: readonly Scenario[], parts: TourParts): Pr
   judge.end();
 }
 
+/** Of each line that a controller wrote, a report shows so much. */
+const wordsCharsMax = 400;
+
 const nothing: Played = { jobs: {} };
 
 /** One controller with the scenarios that are played against it. */
@@ -179,5 +182,5 @@ function fleetOf(gpus: readonly GpuView[]): string {
 /** The last lines that the controller wrote, for whoever must find out. */
 const tailOf = (words: string): string[] => {
   const lines = words.trim().split('\n').slice(-3);
-  return lines[0] === '' ? [] : lines.map((line) => `controller: ${line}`);
+  return lines[0] === '' ? [] : lines.map((line) => `controller: ${line.slice(0, wordsCharsMax)}`);
 };
