@@ -79,8 +79,7 @@ function explainState(sight: Sight, job: Job): Explanation {
   if (state !== 'queued' || !context.spec) return nothing;
   const shape = { profile: context.spec.slot, gpus: context.spec.gpus };
   const reasons = classReasons(sight, context.tenant, shape);
-  const ahead = orderReason(sight, context.tenant, shape, context.waitSince);
-  if (ahead) reasons.push(ahead);
+  reasons.push(...orderReasons(sight, context.tenant, shape, context.waitSince));
   if (reasons.length === 0) reasons.push(notEvaluated('it was queued a moment ago and is looked at next'));
   return {
     state,
@@ -121,9 +120,11 @@ export function classReasons(sight: Sight, tenant: string, shape: Shape): Reason
 
 function quotaReasons(sight: Sight, tenant: string, shape: Shape): Reason[] {
   const terms = sight.tenants.get(tenant)?.terms;
-  const { jobs, slices } = sight.usage.get(tenant) ?? { jobs: 0, slices: 0 };
+  const { jobs, slices } = sight.holdingOf(tenant);
   if (!terms) return [];
-  const size = (sizeIn(sight.fleet, shape.profile) ?? 0) * shape.gpus;
+  // What it would get now; without room, the least it could get: boards may cut one profile differently.
+  const slots = place(sight.fleet, shape, sight.promised);
+  const size = slots ? slicesOf(slots) : (sizeIn(sight.fleet, shape.profile) ?? 0) * shape.gpus;
   const reasons: Reason[] = [];
   if (slices + size > terms.slicesMax) {
     reasons.push({
@@ -146,8 +147,7 @@ function quotaReasons(sight: Sight, tenant: string, shape: Shape): Reason[] {
 
 function capacityReasons(sight: Sight, shape: Shape, wants: string): Reason[] {
   if (place(sight.fleet, shape, sight.promised)) return [];
-  const moved = fitsWithMoves(sight.fleet, shape);
-  if (moved && sight.promised.length === 0) {
+  if (fitsWithMoves(sight.fleet, shape, sight.promised)) {
     return [
       {
         code: 'Fragmented',
@@ -190,41 +190,48 @@ function healthReasons(sight: Sight): Reason[] {
   return reasons;
 }
 
-/** Who goes first: a job of the same class that came earlier, or a class that the policy prefers and that could start. */
-function orderReason(sight: Sight, tenant: string, shape: Shape, waitSince: number): Reason | null {
-  const own = [...sight.queue.classes()].find(
-    (other) => other.tenant === tenant && sameShape(other.shape, shape),
-  );
-  const before = own?.jobs.filter((job) => job.waitSince < waitSince).length ?? 0;
-  if (before > 0) {
-    return {
-      code: 'AheadInQueue',
-      tier: 'order',
-      message: `${before} of your jobs of this shape came earlier`,
-      action: 'wait for them, or cancel them',
-    };
-  }
+/** Who goes first: jobs of the same class that came earlier, and classes that the policy prefers and that could start. */
+function orderReasons(sight: Sight, tenant: string, shape: Shape, waitSince: number): Reason[] {
+  const classes = [...sight.queue.classes()];
+  const own = classes.find((other) => other.tenant === tenant && sameShape(other.shape, shape));
   const mine = sight.candidate(tenant, waitSince);
-  const preferred = [...sight.queue.classes()].filter(
+  const preferred = classes.filter(
     (other) => other !== own && isStartable(sight, other) && goesFirst(sight, other, mine),
   );
-  if (preferred.length === 0) return null;
-  const jobs = preferred.reduce((sum, { jobs: waiting }) => sum + waiting.length, 0);
-  const fair = sight.policy.name.startsWith('round-robin');
-  return fair
-    ? {
-        code: 'FairShareDeficit',
-        tier: 'order',
-        message: 'other tenants have been served less and go first',
-        action: 'wait for your turn',
-      }
-    : {
-        code: 'AheadInQueue',
-        tier: 'order',
-        message: `other work came earlier and can start; up to ${jobs} jobs`,
-        action: 'wait for your turn',
-      };
+  const isFair = sight.policy.name.startsWith('round-robin');
+  const servedLess = preferred.filter(
+    (other) => isFair && sight.candidate(other.tenant, 0).served < mine.served,
+  );
+  // Where the shares are even, and within one tenant, the order of arrival decides.
+  const cameEarlier = preferred.filter((other) => !servedLess.includes(other));
+  const before = own ? earlierIn(own, waitSince) : 0;
+  const others = cameEarlier.reduce((sum, other) => sum + earlierIn(other, waitSince), 0);
+  const reasons: Reason[] = [];
+  if (before + others > 0) {
+    const which = [
+      ...(before > 0 ? [`${before} of your jobs of this shape`] : []),
+      ...(others > 0 ? [`${others} other jobs that could start`] : []),
+    ];
+    reasons.push({
+      code: 'AheadInQueue',
+      tier: 'order',
+      message: `came earlier: ${which.join(', ')}`,
+      action: before > 0 ? 'wait for them, or cancel yours' : 'wait for your turn',
+    });
+  }
+  if (servedLess.length > 0) {
+    reasons.push({
+      code: 'FairShareDeficit',
+      tier: 'order',
+      message: 'other tenants have been served less and go first',
+      action: 'wait for your turn',
+    });
+  }
+  return reasons;
 }
+
+const earlierIn = ({ jobs }: JobClass, waitSince: number): number =>
+  jobs.filter((job) => job.waitSince < waitSince).length;
 
 const sameShape = (a: Shape, b: Shape): boolean => a.profile === b.profile && a.gpus === b.gpus;
 
@@ -237,7 +244,7 @@ function goesFirst(sight: Sight, other: JobClass, mine: ReturnType<Sight['candid
 function isStartable(sight: Sight, { tenant, shape }: JobClass): boolean {
   const slots = place(sight.fleet, shape, sight.promised);
   const terms = sight.tenants.get(tenant)?.terms;
-  const { jobs, slices } = sight.usage.get(tenant) ?? { jobs: 0, slices: 0 };
+  const { jobs, slices } = sight.holdingOf(tenant);
   return (
     slots !== null &&
     terms !== undefined &&

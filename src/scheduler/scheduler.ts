@@ -32,6 +32,8 @@ export interface Sight {
   readonly draining: boolean;
   readonly policy: Policy;
   candidate(tenant: string, waitSince: number): Candidate;
+  /** What the tenant holds, with what its selected jobs are about to get. */
+  holdingOf(tenant: string): Usage;
 }
 
 export class Scheduler implements Actor {
@@ -48,7 +50,10 @@ export class Scheduler implements Actor {
   /** Virtual time used by each tenant, and the virtual time of the last selection. */
   readonly #served = new Map<string, number>();
   #virtualTime = 0;
-  readonly #setAside = new Set<string>();
+  /** Classes that found no room or no quota beside what was promised: looked at again when a promise or capacity changes. */
+  readonly #noRoom = new Set<string>();
+  /** Classes whose job came back unplaced: looked at again only when capacity or terms change. */
+  readonly #cameBack = new Set<string>();
   #policy: Policy = policies['fifo'] as Policy;
   #runners = 0;
   #draining = false;
@@ -67,11 +72,11 @@ export class Scheduler implements Actor {
     for (const jobClass of this.#queue.classes()) {
       const key = classKey(jobClass.tenant, jobClass.shape);
       const head = jobClass.jobs[0];
-      if (!head || this.#setAside.has(key)) continue;
+      if (!head || this.#noRoom.has(key) || this.#cameBack.has(key)) continue;
       const candidate = this.#candidate(jobClass.tenant, head.waitSince);
       if (best && !this.#policy.before(candidate, best.candidate)) continue;
       if (this.#startable(jobClass, promised)) best = { candidate, head };
-      else this.#setAside.add(key);
+      else this.#noRoom.add(key);
     }
     if (!best) return null;
     return { kind: 'SelectJob', id: best.head.id, visit: best.head.visit, policy: this.#policy.name };
@@ -90,6 +95,7 @@ export class Scheduler implements Actor {
       draining: this.#draining,
       policy: this.#policy,
       candidate: (tenant, waitSince) => this.#candidate(tenant, waitSince),
+      holdingOf: (tenant) => this.#holdingOf(tenant),
     };
   }
 
@@ -127,10 +133,17 @@ export class Scheduler implements Actor {
     const runs = after.state === 'starting' || after.state === 'running' || after.state === 'stopping';
     if (runs) this.#onRunner.add(id);
     else this.#onRunner.delete(id);
-    // Not placed although it was selected: this class waits until capacity changes. Freed slots, or a
-    // selected job that is gone, are such a change.
-    if (after.state === 'queued' && wasSelected) this.#setAside.add(classKey(tenant, shape));
-    else if (move?.freed.length || (wasSelected && after.state !== 'starting')) this.#setAside.clear();
+    // Not placed although it was selected: its class waits until capacity changes. The others may have been set
+    // aside only for the slot that was promised to it, so they are looked at again.
+    if (after.state === 'queued' && wasSelected) {
+      this.#noRoom.clear();
+      this.#cameBack.add(classKey(tenant, shape));
+    } else if (move?.freed.length || (wasSelected && after.state !== 'starting')) this.#capacityChanged();
+  }
+
+  #capacityChanged(): void {
+    this.#noRoom.clear();
+    this.#cameBack.clear();
   }
 
   #select(id: string, tenant: string, shape: Shape): void {
@@ -151,7 +164,7 @@ export class Scheduler implements Actor {
     } else if (type === 'controller.draining') this.#draining = true;
     else if (type === 'controller.recovered') this.#draining = false;
     else return;
-    this.#setAside.clear();
+    this.#capacityChanged();
   }
 
   #candidate(tenant: string, waitSince: number): Candidate {
@@ -171,12 +184,17 @@ export class Scheduler implements Actor {
     const slots = place(this.#fleet, shape, promised);
     const terms = this.#tenants.get(tenant)?.terms;
     if (!slots || !terms) return false;
+    const { jobs, slices } = this.#holdingOf(tenant);
+    return jobs + 1 <= terms.jobsMax && slices + slicesOf(slots) <= terms.slicesMax;
+  }
+
+  #holdingOf(tenant: string): Usage {
     let { jobs, slices } = this.#usage.get(tenant) ?? { jobs: 0, slices: 0 };
     for (const other of this.#selected.values()) {
       if (other.tenant !== tenant) continue;
       jobs += 1;
       slices += slicesOf(place(this.#fleet, other.shape) ?? []);
     }
-    return jobs + 1 <= terms.jobsMax && slices + slicesOf(slots) <= terms.slicesMax;
+    return { jobs, slices };
   }
 }
