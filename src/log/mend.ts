@@ -10,7 +10,10 @@ import type { Disk } from './disk.ts';
 import type { TailCut } from './log.ts';
 import { chunkBytes, type Segment } from './segment.ts';
 
-/** `.torn`, `.torn.1` … of one segment. Whoever has this many has another problem. */
+/**
+ * `.torn`, `.torn.1` … of one segment. Whoever has this many has another problem: what was perhaps promised is then
+ * not cut any more, and of what was not, only the newest is kept.
+ */
 const tornFilesMax = 1_000;
 /** Longest message id: eight tokens of 64 and a version. Also the overlap of two chunks. */
 const idBytesMax = 640;
@@ -49,7 +52,8 @@ export async function dropTail(
   try {
     if (offset === 0) {
       // Moved as a whole: a new file takes the name, and with it pages that have seen no failed sync.
-      const file = await freeName(dir, disk, segment);
+      // A disk may refuse for hours, and each try ends here: the last name is used again and again.
+      const file = (await freeName(dir, disk, segment)) ?? tornName(segment, tornFilesMax - 1);
       await disk.rename(segment.path, file);
       await disk.syncFolder(dir);
       return { fromSeq, bytes, file, ids: [] };
@@ -72,6 +76,7 @@ async function keep(
   offset: number,
 ): Promise<{ file: string; ids: string[] }> {
   const file = await freeName(dir, disk, segment);
+  if (file === null) throw new Error(`${tornFilesMax} files of torn tails already`);
   const ids = new Set<string>();
   const torn = await disk.open(file, true);
   try {
@@ -92,14 +97,18 @@ async function keep(
   return { file, ids: [...ids] };
 }
 
-async function freeName(dir: string, disk: Disk, segment: Segment): Promise<string> {
+/** A name that no torn tail has yet; null when all are taken. */
+async function freeName(dir: string, disk: Disk, segment: Segment): Promise<string | null> {
   const taken = new Set(await disk.list(dir));
   for (let i = 0; i < tornFilesMax; i += 1) {
-    const path = i === 0 ? `${segment.path}.torn` : `${segment.path}.torn.${i}`;
+    const path = tornName(segment, i);
     if (!taken.has(path.slice(dir.length + 1))) return path;
   }
-  throw new Error(`${tornFilesMax} files of torn tails already`);
+  return null;
 }
+
+const tornName = ({ path }: Segment, index: number): string =>
+  index === 0 ? `${path}.torn` : `${path}.torn.${index}`;
 
 async function truncate(segment: Segment, offset: number): Promise<void> {
   await segment.file.truncate(offset);
