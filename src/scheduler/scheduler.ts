@@ -14,7 +14,7 @@ import type { Actor } from '../jobs/actor.ts';
 import type { Command } from '../jobs/commands.ts';
 import { type Change, foldUsage, type Job, slotMove, type Usage } from '../jobs/state.ts';
 import { type Fleet, foldSlotFact, foldSlotMove, slicesOf } from '../slots/fleet.ts';
-import { place, type Shape } from '../slots/placement.ts';
+import { place, type Shape, sizeIn } from '../slots/placement.ts';
 import { foldTenantFact, type Tenants } from '../tenants/tenants.ts';
 import { type Candidate, type Policy, policies } from './policies.ts';
 import { classKey, type JobClass, Queue } from './queue.ts';
@@ -193,7 +193,8 @@ export class Scheduler implements Actor {
     for (const other of this.#selected.values()) {
       if (other.tenant !== tenant) continue;
       jobs += 1;
-      slices += slicesOf(place(this.#fleet, other.shape) ?? []);
+      const slots = place(this.#fleet, other.shape);
+      slices += slots ? slicesOf(slots) : (sizeIn(this.#fleet, other.shape.profile) ?? 0) * other.shape.gpus;
     }
     return { jobs, slices };
   }
