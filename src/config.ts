@@ -101,7 +101,8 @@ export function readSettings(
   const sources = {} as Record<SettingName, Source>;
   const values: Record<string, unknown> = {};
   for (const name of names) {
-    const fromEnvironment = environment[environmentName(name)];
+    // `BERTH_RUNNERS=` is how scripts say "not set"; taken as a number it would be nought.
+    const fromEnvironment = environment[environmentName(name)] || undefined;
     const [source, value]: [Source, unknown] =
       given[name] !== undefined
         ? ['flag', given[name]]

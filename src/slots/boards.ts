@@ -31,7 +31,13 @@ export interface Board {
 /** name, compute slices, memory slices, MiB, starts */
 type Row = readonly [string, number, number, number, readonly number[]];
 
-function board(name: string, computeSlices: number, memorySlices: number, memoryGB: number, rows: readonly Row[]): Board {
+function board(
+  name: string,
+  computeSlices: number,
+  memorySlices: number,
+  memoryGB: number,
+  rows: readonly Row[],
+): Board {
   const profiles = rows.map(([profile, compute, memory, memoryMiB, starts]) => ({
     name: profile,
     computeSlices: compute,

@@ -81,7 +81,9 @@ export function foldSlotMove(fleet: Fleet, move: SlotMove): void {
     const gpu = fleet.get(slot.gpu);
     const machine = gpu && table.step(gpu.machine, { type: 'job.released' });
     invariant(gpu && machine, `${slot.gpu} frees a slot that it does not hold`);
-    const holdings = gpu.holdings.filter(({ job, slot: held }) => job !== move.job || held.start !== slot.start);
+    const holdings = gpu.holdings.filter(
+      ({ job, slot: held }) => job !== move.job || held.start !== slot.start,
+    );
     invariant(holdings.length === gpu.holdings.length - 1, `${slot.gpu} at ${slot.start} is freed twice`);
     fleet.set(gpu.id, { ...gpu, machine, holdings });
   }

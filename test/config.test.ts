@@ -1,0 +1,88 @@
+/** Settings: which source wins, what the bounds are, and that what is off is named. */
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import * as assert from 'uvu/assert';
+import { environmentName, readSettings, type SettingName, settingsSchema } from '../src/config.ts';
+import { suite } from './suite.ts';
+
+const t = suite('settings');
+const folder = mkdtempSync(join(tmpdir(), 'berth-config-'));
+t.after(() => rmSync(folder, { recursive: true }));
+const file = (content: string): string => {
+  const path = join(folder, 'berth.json');
+  writeFileSync(path, content);
+  return path;
+};
+const throwsConfig = (run: () => unknown, message: RegExp): void =>
+  assert.throws(run, (error: { code?: string; message: string }) => {
+    if (error.code !== 'ERR_CONFIG' || !message.test(error.message)) throw error;
+    return true;
+  });
+
+t('flag beats environment beats file beats default, and each says who won', () => {
+  const config = file('{"queuedMax": 30, "attestMs": 40, "lossesMax": 5}');
+  const { settings, sources } = readSettings(
+    { config, queuedMax: '10' },
+    { BERTH_QUEUED_MAX: '20', BERTH_ATTEST_MS: '50' },
+  );
+  assert.equal(
+    [settings.queuedMax, settings.attestMs, settings.lossesMax, settings.stopMs],
+    [10, 50, 5, 5_000],
+  );
+  assert.equal(
+    [sources.queuedMax, sources.attestMs, sources.lossesMax, sources.stopMs],
+    ['flag', 'environment', 'file', 'default'],
+  );
+  assert.is(readSettings({}, { BERTH_CONFIG: config }).settings.lossesMax, 5);
+});
+
+t('every setting has a name of its own in the environment', () => {
+  const names = (Object.keys(settingsSchema.shape) as SettingName[]).map(environmentName);
+  assert.ok(names.length > 20 && new Set(names).size === names.length);
+  for (const name of names) assert.match(name, /^BERTH_[A-Z_]+$/);
+  assert.is(environmentName('tenantBytesMax'), 'BERTH_TENANT_BYTES_MAX');
+});
+
+t('a value out of bounds is refused with setting, source and bound', () => {
+  const wrong: readonly (readonly [string, string, RegExp])[] = [
+    ['runners', '257', /^runners \(from flag\): .*256/],
+    ['runners', '-1', /^runners .*0/],
+    ['runners', '1.5', /^runners .*int/],
+    ['runners', 'many', /^runners /],
+    ['queuedMax', '0', /^queuedMax .*1/],
+    ['blobBytesMax', String(64 * 1024 * 1024 + 1), /^blobBytesMax .*67108864/],
+    ['listen', 'localhost', /^listen .*HOST:PORT/],
+    ['log', 'nats', /^log .*file.*memory/],
+    ['policy', 'lottery', /^policy .*fifo.*round-robin/],
+    ['demo', 'perhaps', /^demo /],
+    ['shutdown', 'now', /^shutdown .*finish.*requeue/],
+  ];
+  for (const [name, value, message] of wrong)
+    throwsConfig(() => readSettings({ [name]: value }, {}), message);
+  throwsConfig(() => readSettings({}, { BERTH_RUNNERS: '257' }), /^runners \(from environment\)/);
+});
+
+t('an empty variable of the environment is none: it does not quietly mean nought', () => {
+  const { settings, sources } = readSettings({}, { BERTH_RUNNERS: '', BERTH_LOG: '' });
+  assert.equal([sources.runners, settings.log], ['default', 'file']);
+  assert.ok(settings.runners >= 1);
+});
+
+t('a file that is missing, no JSON, no object or holds an unknown name is named', () => {
+  throwsConfig(() => readSettings({ config: join(folder, 'none.json') }, {}), /none\.json/);
+  throwsConfig(() => readSettings({ config: file('{') }, {}), /berth\.json/);
+  throwsConfig(() => readSettings({ config: file('null') }, {}), /JSON object/);
+  throwsConfig(() => readSettings({ config: file('[1]') }, {}), /JSON object|unknown setting/);
+  throwsConfig(() => readSettings({ config: file('{"runers": 1}') }, {}), /unknown setting runers/);
+  throwsConfig(() => readSettings({ config: file('{"runners": 999}') }, {}), /^runners \(from file\)/);
+  assert.ok(readSettings({ config: file('{"client": {"server": "x"}}') }, {}));
+});
+
+t('settings are frozen, and the defaults are within their own bounds', () => {
+  const { settings, sources } = readSettings({}, {});
+  assert.throws(() => Object.assign(settings, { runners: 3 }));
+  assert.ok(Object.values(sources).every((source) => source === 'default'));
+});
+
+t.run();
