@@ -10,7 +10,7 @@ import { seed } from '../suite.ts';
 import { type Judged, judge } from './history.ts';
 import { mixedSpecs, Promises, randomFrom, submitUntil } from './load.ts';
 
-const clients = 3;
+const clients = 4;
 
 export interface Killed extends Judged {
   readonly accepted: number;
@@ -31,7 +31,7 @@ export async function killAtRandom(kills: number, stream = 0): Promise<Killed> {
   try {
     const specs = await mixedSpecs(first);
     const load = callers.map((caller) =>
-      submitUntil(() => over, caller, promises, { specs, random, restMs: 60 }),
+      submitUntil(() => over, caller, promises, { specs, random, restMs: 30 }),
     );
     let early = 0;
     for (let kill = 0; kill < kills; kill += 1) {

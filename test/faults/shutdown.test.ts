@@ -149,7 +149,7 @@ for (const { fault, when } of process.env['BERTH_TEST_LONG'] === '1' ? [...fault
 async function stopOnSickDisk(fault: string, when: 'before' | 'during'): Promise<void> {
   const folder = await mkdtemp(join(tmpdir(), 'berth-sick-'));
   const FAULT_FILE = join(folder, 'fault');
-  execFileSync('mkfifo', [`${FAULT_FILE}.fifo`]);
+  execFileSync('sh', ['-c', 'mkfifo "$0"', `${FAULT_FILE}.fifo`]);
   const lease = ['--lease-ms', '1000', '--grace-ms', '500', '--stop-ms', '500'];
   const killMs = 2_000;
   try {
