@@ -122,13 +122,14 @@ export class Attestor implements Actor {
       if (this.#underWay.has(id) || this.#findings.has(id)) continue;
       this.#underWay.add(id);
       void this.#verify(id, task)
-        .then((finding) => this.#findings.set(id, { visit: task.visit, finding }))
-        // Nothing found means nothing said: the job stays on the list, and its deadline bounds the wait.
-        .catch(() => undefined)
-        .finally(() => {
+        .then((finding) => {
+          this.#findings.set(id, { visit: task.visit, finding });
           this.#underWay.delete(id);
           this.#wake();
-        });
+        })
+        // Nothing found means nothing said: the job stays on the list, and its deadline bounds the wait. It is tried
+        // again when something else happens or at the next sweep; to wake at once would spin on a broken disk.
+        .catch(() => this.#underWay.delete(id));
     }
   }
 
@@ -189,7 +190,7 @@ export class Attestor implements Actor {
       );
     return (
       this.#fits(spec, tenant) ?? {
-        imports: module.imports.map(({ module: from, name }) => `${from}.${name}`).sort(),
+        imports: importNames(module),
       }
     );
   }
@@ -244,6 +245,10 @@ function formFault(module: WasmModule, memoryMiB: number): string | null {
     return `wants ${memory.minPages} pages at once, limits.memoryMiB allows ${pagesMax}`;
   return null;
 }
+
+/** Each imported function once: a module may name the same one a thousand times, and a fact has room for its kinds. */
+const importNames = ({ imports }: WasmModule): string[] =>
+  [...new Set(imports.map(({ module, name }) => `${module}.${name}`))].sort();
 
 function undeclaredText({ module, name, needs }: ReturnType<typeof undeclaredImports>[number]): string {
   return `imports ${module}.${name}, ${needs.length > 0 ? `which needs ${needs.join(' or ')}` : 'which no capability gives'}`;
