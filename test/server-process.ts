@@ -75,8 +75,13 @@ export class ServerProcess {
   /** Starts a controller on a fresh directory and waits until it listens. */
   static async begin(options: ServeOptions = {}): Promise<ServerProcess> {
     const server = await ServerProcess.idle(options);
-    await server.start();
-    return server;
+    try {
+      await server.start();
+      return server;
+    } catch (error) {
+      await server.remove();
+      throw error;
+    }
   }
 
   /** A fresh directory; nothing runs yet. */

@@ -47,6 +47,9 @@ async function stopped(server: Server, signal: string, out: Output): Promise<num
 
 /** What a process that couldn't stop in order gets to print why, ms. */
 const lastWordsMs = 500;
+/** How often, and how many ms apart, an ending process looks whether its disk has answered. */
+const looksMax = 25;
+const lookMs = 20;
 
 /** Ends the process although something still holds it. */
 function leaveSoon(): void {
@@ -55,12 +58,14 @@ function leaveSoon(): void {
 
 /**
  * Ends the process now. Why not always by `exit`: it waits for the threads that read and write files, and one
- * that a hanging disk holds comes back late or never. Only the kernel ends such a process.
+ * that a hanging disk holds comes back late or never. So it waits a little for them to come back; when they
+ * don't, only the kernel ends such a process.
  */
-function leave(code: number | string): void {
+function leave(code: number | string, looksLeft = looksMax): void {
   const waitsForDisk = process.getActiveResourcesInfo().some((name) => name.startsWith('FSReq'));
-  if (waitsForDisk) process.kill(process.pid, 'SIGKILL');
-  process.exit(code);
+  if (!waitsForDisk) process.exit(code);
+  if (looksLeft === 0) process.kill(process.pid, 'SIGKILL');
+  setTimeout(() => leave(code, looksLeft - 1), lookMs);
 }
 
 /** The first signal that asks for the end. */
