@@ -14,6 +14,7 @@ import { startCollector } from './blobs/collector.ts';
 import { randomIds, systemClock } from './clock.ts';
 import type { Settings } from './config.ts';
 import { Controller, type ControllerParts } from './controller.ts';
+import { addDemoTenants, demoTenants } from './demo-tenants.ts';
 import { BerthError } from './errors.ts';
 import { startWasmPool } from './executor/pool.ts';
 import { killFormerRunners } from './executor/processes.ts';
@@ -32,7 +33,6 @@ import { createMetrics } from './observe/metrics.ts';
 import { createTraces } from './observe/trace.ts';
 import { createWindows } from './observe/windows.ts';
 import { type FleetGpu, fleetOfJson, fleetOfPreset } from './slots/fleet-setting.ts';
-import { addDemoTenants, demoTenants } from './tenants/demo.ts';
 import { defaultTerms, type Tenant } from './tenants/tenants.ts';
 import { startPublication } from './views/nats.ts';
 

@@ -69,7 +69,7 @@ async function verdictOn({
     });
     const found = attestor.decide();
     if (found) {
-      const { data } = desk.do(found) as { data: { report: string; imports?: string[] } };
+      const { data } = desk.do(found) as unknown as { data: { report: string; imports?: string[] } };
       const { payload } = await compactVerify(data.report, await importJWK(controller.publicJwk, 'EdDSA'));
       const { state, context } = desk.job('a');
       const report = JSON.parse(Buffer.from(payload).toString()) as Record<string, unknown>;
@@ -120,7 +120,7 @@ t('every cause for rejection is told by its code, with a signed report', async (
       'too much memory at once',
       'ERR_MODULE_INVALID',
       {
-        module: guest('hello'),
+        module: withMemory(17),
         spec: { limits: { ...jobSpecSchema.parse(submission('x').spec).limits, memoryMiB: 1 } },
       },
       /pages/,
@@ -229,6 +229,15 @@ t('nothing is verified before the start or after the stop, and a cancelled job i
   assert.is(reads, 1);
   assert.is(nodeSha256('').length, 64);
 });
+
+/** A module that exports `_start` and wants so many pages at once. */
+function withMemory(pages: number): Uint8Array {
+  const start = [7, 10, 1, 6, ...Buffer.from('_start'), 0, 0];
+  return Uint8Array.from([
+    ...[0, 0x61, 0x73, 0x6d, 1, 0, 0, 0, 1, 4, 1, 0x60, 0, 0, 3, 2, 1, 0, 5, 3, 1, 0, pages],
+    ...[...start, 10, 4, 1, 2, 0, 0x0b],
+  ]);
+}
 
 /** A module that imports `fd_write` `count` times and exports `_start`. */
 function repetitive(count: number): Uint8Array {

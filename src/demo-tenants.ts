@@ -3,9 +3,9 @@
  * Only with `--demo`; the banner says so, for whoever can read the data directory can then act as a tenant.
  */
 import { join } from 'node:path';
-import { loadOrMakeKey } from '../attestation/keys.ts';
-import type { Controller } from '../controller.ts';
-import { defaultTerms } from './tenants.ts';
+import { loadOrMakeKey } from './attestation/keys.ts';
+import type { Controller } from './controller.ts';
+import { defaultTerms } from './tenants/tenants.ts';
 
 export const demoTenants = ['acme', 'globex'] as const;
 
@@ -19,6 +19,9 @@ export async function addDemoTenants(controller: Controller, dataDirectory: stri
     if (!controller.state.tenants.has(name)) {
       await controller.ask({ kind: 'Note', type: 'tenant.added', stream, data: { terms } }, 'controller');
     }
-    await controller.ask({ kind: 'Note', type: 'tenant.keyAdded', stream, data: { key: publicJwk } }, 'controller');
+    await controller.ask(
+      { kind: 'Note', type: 'tenant.keyAdded', stream, data: { key: publicJwk } },
+      'controller',
+    );
   }
 }
