@@ -17,6 +17,7 @@ export function serveFlags(command: Command): Command {
     .option('--runners <n>', 'guests at once; 0 runs none (default: cores − 1)')
     .option('--demo', 'make demo tenants and their keys')
     .option('--queued-max <n>', 'jobs waiting at once (default 10000)')
+    .option('--submits-per-second-max <n>', 'jobs a tenant may send a second, in the long run (default 1000)')
     .option('--attest-ms <ms>', 'longest verification (default 30000)')
     .option('--stop-ms <ms>', "from the order to stop to the guest's end (default 5000)")
     .option('--losses-max <n>', 'attempts that runners may lose before the job fails (default 3)')
