@@ -8,7 +8,7 @@
  *
  * Order of a start: read and verify the log, fold with commands muted, write `controller.recovered`
  * durably, make sure that no guest of a former life is left, then executor, actors, timers, and last the door.
- * Test: `test/flow.test.ts`, `test/restart.test.ts`.
+ * Test: `test/controller.test.ts`, `test/flow.test.ts`, `test/restart.test.ts`.
  */
 import type { SignReport } from './attestation/attestor.ts';
 import { type Cast, castAround, stateText } from './cast.ts';
@@ -333,6 +333,8 @@ export class Controller {
     await this.#backend?.stop();
     // A failed log has nothing left to close in order; its files are released all the same.
     await this.log.close().catch(() => undefined);
+    // Nobody folds any more: who still waits for an answer hears so.
+    this.views.close();
   }
 }
 

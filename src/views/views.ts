@@ -8,7 +8,8 @@
  */
 import { compileTable, type Folded } from '../../machines/compile.ts';
 import type { JobFact } from '../../machines/job.ts';
-import { newRun, type RunContext, runMachine, type RunState } from '../../machines/run.ts';
+import { newRun, type RunContext, type RunState, runMachine } from '../../machines/run.ts';
+import { BerthError } from '../errors.ts';
 import type { FactData } from '../events/facts.ts';
 import type { Actor } from '../jobs/actor.ts';
 import { type Change, fold, type Job, newState, type State } from '../jobs/state.ts';
@@ -38,7 +39,12 @@ export class Views implements Actor {
   readonly #trails = new Map<string, JobTrail>();
   readonly #drained = new Map<string, string>();
   readonly #listeners = new Set<(change: Change) => void>();
-  readonly #awaited: { readonly seq: number; readonly resolve: () => void }[] = [];
+  readonly #awaited: {
+    readonly seq: number;
+    readonly resolve: () => void;
+    readonly reject: (error: Error) => void;
+  }[] = [];
+  #closed = false;
   #seq = 0;
 
   /** Seq up to which everything here is folded. */
@@ -56,7 +62,6 @@ export class Views implements Actor {
     }
     this.#seq = record.seq;
     for (const listener of this.#listeners) listener(own);
-    // Asked for in the order of the log's head, so the first is always the next to be due.
     while (this.#awaited[0] && this.#awaited[0].seq <= this.#seq) this.#awaited.shift()?.resolve();
   }
 
@@ -74,10 +79,25 @@ export class Views implements Actor {
     return () => this.#listeners.delete(listener);
   }
 
-  /** Resolves when everything up to `seq` is folded here: who was answered can read what they wrote. */
+  /**
+   * Resolves when everything up to `seq` is folded here: who was answered can read what they wrote.
+   * Rejects with ERR_READ_ONLY when the life ends before that.
+   */
   whenSeen(seq: number): Promise<void> {
     if (this.#seq >= seq) return Promise.resolve();
-    return new Promise((resolve) => this.#awaited.push({ seq, resolve }));
+    if (this.#closed) return Promise.reject(ended());
+    return new Promise((resolve, reject) => {
+      // Nearly always asked for in the order of the head, so this looks at the last entry only.
+      let at = this.#awaited.length;
+      while (at > 0 && (this.#awaited[at - 1]?.seq ?? 0) > seq) at -= 1;
+      this.#awaited.splice(at, 0, { seq, resolve, reject });
+    });
+  }
+
+  /** No fact will be folded any more; what is folded stays readable. Idempotent. */
+  close(): void {
+    this.#closed = true;
+    for (const { reject } of this.#awaited.splice(0)) reject(ended());
   }
 
   job(id: string): { readonly job: Job; readonly trail: JobTrail } | null {
@@ -95,9 +115,17 @@ export class Views implements Actor {
     const { id } = after.context;
     const known = this.#trails.get(id);
     const trace = known ? known.trace : record.trace;
-    this.#trails.set(id, { seq: record.seq, version: record.version, trace, attempts: nextAttempts(known?.attempts ?? [], record) });
+    this.#trails.set(id, {
+      seq: record.seq,
+      version: record.version,
+      trace,
+      attempts: nextAttempts(known?.attempts ?? [], record),
+    });
   }
 }
+
+const ended = (): BerthError =>
+  new BerthError('ERR_READ_ONLY', 'the controller stopped before this could be seen');
 
 function nextAttempts(attempts: JobTrail['attempts'], record: Change['record']): JobTrail['attempts'] {
   const event = { type: record.type, seq: record.seq, at: record.at, data: record.data } as JobFact;
