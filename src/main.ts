@@ -9,12 +9,13 @@ import { readFileSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { loadOrMakeKey } from './attestation/keys.ts';
+import { bannerOf } from './banner.ts';
 import { openBlobs } from './blobs/blobs.ts';
 import { startCollector } from './blobs/collector.ts';
 import { randomIds, systemClock } from './clock.ts';
 import type { Settings } from './config.ts';
 import { Controller, type ControllerParts } from './controller.ts';
-import { addDemoTenants, demoTenants } from './demo-tenants.ts';
+import { addDemoTenants } from './demo-tenants.ts';
 import { BerthError } from './errors.ts';
 import { startWasmPool } from './executor/pool.ts';
 import { killFormerRunners } from './executor/processes.ts';
@@ -156,7 +157,7 @@ async function assemble(
   });
   return {
     url: http.url,
-    banner: bannerOf(settings, dataDirectory, lives.current),
+    banner: bannerOf({ version, settings, dataDirectory, controller: lives.current }),
     failed: lives.failed,
     stop,
   };
@@ -322,26 +323,4 @@ function listenError(error: unknown, listen: string): unknown {
     `--listen ${listen}: ${code === 'EADDRINUSE' ? 'another program listens there' : code}`,
     { cause: error },
   );
-}
-
-function bannerOf(settings: Settings, dataDirectory: string, controller: Controller): string[] {
-  const probe = controller.backend?.probe();
-  const demo = settings.demo
-    ? [`tenants    ${demoTenants.join(', ')} (demo; keys in ${join(dataDirectory, 'tenants')})`]
-    : [];
-  return [
-    `Berth ${version}: event-sourced controller for GPU jobs`,
-    `data       ${dataDirectory}`,
-    `durable    ${controller.log.durability}`,
-    `fleet      ${settings.fleet}, slots simulated: no GPU is touched`,
-    `runners    ${settings.runners}, isolation ${probe?.isolation ?? 'none'}${probe?.notes.length ? ` (${probe.notes.join('; ')})` : ''}`,
-    ...demo,
-    `recovered  seq ${controller.recovered.ofSeq}, state ${controller.recovered.stateHash.slice(0, 16)}`,
-    ...(controller.cut
-      ? [
-          `WARNING    the log lost ${controller.cut.bytes} bytes from seq ${controller.cut.fromSeq} on; kept in ${controller.cut.file ?? 'no file'}`,
-        ]
-      : []),
-    'next       npx berth job submit wasm/hello.wasm --slot 1g.10gb --wait -- world',
-  ];
 }
