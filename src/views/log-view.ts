@@ -3,7 +3,8 @@
  *
  * Why a view and not the log itself: the log holds facts of all tenants in one order. A tenant gets the
  * subjects that are its own, those of slots and controller, and never a foreign name or id. It also gets
- * neither `hash` nor `prev`: a hash over a neighbour's fact would let it test guesses of what stands there.
+ * neither `hash` nor `prev`, nor the state hash of a recovery: a hash over what is a neighbour's would let it
+ * test guesses of what stands there.
  * Only facts up to `views.seq` leave, so nobody is told what a crash could still drop.
  * Test: `test/views/log-view.test.ts`.
  */
@@ -32,7 +33,7 @@ const scannedMax = 16_384;
 
 const count = z.number().int();
 
-/** A fact as it leaves; `prev` and `hash` for the admin alone. */
+/** A fact as it leaves; `prev` and `hash` for the admin alone, and so is `data.stateHash` of a recovery. */
 export const factViewSchema = z.strictObject({
   at: count,
   author: z.string(),
@@ -69,11 +70,18 @@ export function maySee({ tenant, admin }: Reader, subject: string): boolean {
   return (kind === 'job' || kind === 'tenant' || kind === 'intake') && owner === tenant;
 }
 
-/** The fact as this reader gets it. */
+/**
+ * The fact as this reader gets it.
+ *
+ * Why a recovery loses its `stateHash` for tenants: that is a hash over everybody's state, and lets one test
+ * guesses as a hash over a neighbour's fact would. The seq that it is of says enough to go on with.
+ */
 export function factView(record: FactRecord, { admin }: Reader): FactView {
   if (admin) return { ...record };
   const { hash: _hash, prev: _prev, ...rest } = record;
-  return rest;
+  if (record.type !== 'controller.recovered') return rest;
+  const { stateHash: _stateHash, ...data } = record.data;
+  return { ...rest, data };
 }
 
 /** A reading place in the log: a batch of facts from a seq on, and where to go on. */

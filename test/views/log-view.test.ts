@@ -5,6 +5,7 @@ import type { FactRecord } from '../../src/events/record.ts';
 import { subjectMatcher } from '../../src/events/subject.ts';
 import {
   factPage,
+  factView,
   jobSource,
   logSource,
   maySee,
@@ -160,6 +161,22 @@ t('hashes over foreign facts are for the admin alone', async () => {
   assert.ok((await pageFor(admin)).every(({ hash, prev }) => hash === 'h' && prev === 'p'));
   assert.ok((await pageFor(acme)).every((fact) => !('hash' in fact) && !('prev' in fact)));
 });
+
+t(
+  "the state hash of a recovery is over everybody's state: for the admin alone, and nothing else is withheld",
+  async () => {
+    const recovered = { bytes: 7, epoch: 2, fromSeq: 3, lostIds: 0, ofSeq: 2, stateHash: 'f'.repeat(64) };
+    const [first] = logOf(['controller.recovered'], 1).records;
+    assert.ok(first);
+    const record = { ...first, type: 'controller.recovered', data: recovered };
+    assert.equal(factView(record, admin), record);
+    const { stateHash: _, ...rest } = recovered;
+    const { hash: _hash, prev: _prev, ...others } = record;
+    assert.equal(factView(record, acme), { ...others, data: rest });
+    const other = { ...first, type: 'slot.drained', data: { reason: 'x', stateHash: 'not a state hash' } };
+    assert.equal(factView(other, acme).data, other.data);
+  },
+);
 
 t('a log that is closed under its reader says come back', async () => {
   const broken: Readable = {
