@@ -126,16 +126,12 @@ class HttpDoor {
   listen(): Promise<RunningHttp> {
     const { host, port } = this.#parts.listen;
     return new Promise((resolve, reject) => {
+      const name = host.includes(':') ? `[${host}]` : host;
       this.#server.once('error', (cause: NodeJS.ErrnoException) =>
-        reject(
-          new BerthError('ERR_CONFIG', `cannot listen on ${host}:${port}: ${cause.code ?? cause.message}`, {
-            cause,
-          }),
-        ),
+        reject(new BerthError('ERR_CONFIG', whyDeaf(name, port, cause), { cause })),
       );
       this.#server.listen(port, host, () => {
         const { port: got } = this.#server.address() as AddressInfo;
-        const name = host.includes(':') ? `[${host}]` : host;
         resolve({ url: `http://${name}:${got}`, port: got, stop: () => this.#stop() });
       });
     });
@@ -217,6 +213,17 @@ class HttpDoor {
     this.#server.closeAllConnections();
     await closed;
   }
+}
+
+/** Why nobody can be heard at the address, and what to do about it. */
+function whyDeaf(host: string, port: number, { code, message }: NodeJS.ErrnoException): string {
+  const causes: Readonly<Record<string, string>> = {
+    EADDRINUSE: `another program listens there; stop it, or choose another port (${host}:0 takes a free one)`,
+    EADDRNOTAVAIL: 'this machine has no such address; 127.0.0.1 is the one that every machine has',
+    EACCES: 'this user may not; choose a port above 1023',
+    ENOTFOUND: 'no such host is known; write an address, as 127.0.0.1',
+  };
+  return `--listen ${host}:${port}: ${causes[code ?? ''] ?? `${message}; choose another address`}`;
 }
 
 /** Bytes that are no HTTP, too long a head, too slow a client: there is no request to answer, only a socket. */

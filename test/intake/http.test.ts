@@ -61,4 +61,19 @@ t('probes answer without a key', async () => {
   assert.match((await world.ask('GET', '/')).text, '<h1>Berth</h1>');
 });
 
+t('an address that cannot be had is named, with the reason and the next step', async () => {
+  const cases: [string, number, RegExp][] = [
+    ['127.0.0.1', world.http.port, /^--listen 127\.0\.0\.1:\d+: another program listens there; stop it, or /],
+    ['192.0.2.1', 0, /^--listen 192\.0\.2\.1:0: this machine has no such address; /],
+  ];
+  for (const [host, port, said] of cases) {
+    const error = await newWorld({ listen: { host, port } }).then(
+      () => null,
+      (thrown: { code: string; message: string }) => thrown,
+    );
+    assert.is(error?.code, 'ERR_CONFIG');
+    assert.match(error?.message ?? '', said);
+  }
+});
+
 t.run();

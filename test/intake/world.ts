@@ -22,6 +22,7 @@ import { defaultTerms } from '../../src/tenants/tenants.ts';
 
 export interface WorldOptions {
   readonly limits?: Partial<HttpLimits>;
+  readonly listen?: { readonly host: string; readonly port: number };
   readonly queuedMax?: number;
   readonly blobBytesMax?: number;
   readonly backend?: () => Promise<Backend>;
@@ -169,7 +170,7 @@ export async function newWorld(options: WorldOptions = {}): Promise<World> {
   });
   const http = await startHttp({
     rates: () => windows.latest,
-    listen: { host: '127.0.0.1', port: 0 },
+    listen: options.listen ?? { host: '127.0.0.1', port: 0 },
     door,
     life: () => world.present,
     blobs,
@@ -179,6 +180,11 @@ export async function newWorld(options: WorldOptions = {}): Promise<World> {
     logger: (level, message) => told.push({ level, message }),
     blobBytesMax,
     ...(options.limits ? { limits: options.limits } : {}),
+  }).catch(async (error: unknown) => {
+    windows.stop();
+    await life.end();
+    await rm(blobDir, { recursive: true, force: true });
+    throw error;
   });
   const wasm = await readFile(new URL('../../wasm/noop.wasm', import.meta.url));
   const { sha256 } = await blobs.putBytes('acme', wasm);
