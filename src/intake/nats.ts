@@ -17,7 +17,7 @@ import { nestingWithin } from '../events/nesting.ts';
 import { type Logger, NatsLink, type NatsLogin, natsText } from '../nats.ts';
 import { type Answer, problem } from './answer.ts';
 import type { Door } from './door.ts';
-import { adminName, type Identity, jsonBytesMax } from './submission.ts';
+import { adminName, type Identity, jsonBytesMax, nestingMax } from './submission.ts';
 
 export interface NatsIntakeParts {
   /** `nats://[user:password@]host:port`, several with commas between them. */
@@ -45,8 +45,6 @@ type Verb = (typeof verbs)[number];
 
 /** Requests being answered at once; beyond it the answer is ERR_BUSY, at once. */
 export const inFlightMax = 256;
-/** Nesting of a JSON body. */
-const nestingMax = 16;
 /** A server takes almost any sign in a subject; a tenant's name is the one of `events/facts.ts`. */
 const tenantPattern = /^[a-z0-9][a-z0-9-]{0,31}$/;
 const idPattern = /^[a-z0-9]{1,64}$/;

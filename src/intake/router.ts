@@ -11,10 +11,7 @@ import { BerthError, type FieldError } from '../errors.ts';
 import { nestingWithin } from '../events/nesting.ts';
 import { type Answer, problem } from './answer.ts';
 import { type BodyRule, type Call, nobody, type Reply, type Route, type RouteParts } from './route.ts';
-import { adminName, jsonBytesMax } from './submission.ts';
-
-/** Objects and arrays within each other in a JSON body. */
-const nestingMax = 16;
+import { adminName, jsonBytesMax, nestingMax } from './submission.ts';
 
 /** A request as the router needs it. */
 export interface Request {

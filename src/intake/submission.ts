@@ -22,9 +22,9 @@ export interface Identity {
   readonly admin: boolean;
 }
 
-/** JSON bodies: bytes and nesting. */
+/** JSON bodies by HTTP and by NATS: bytes, and objects and arrays within each other. */
 export const jsonBytesMax = 256 * 1024;
-const nestingMax = 16;
+export const nestingMax = 16;
 
 const idempotencyKeyPattern = /^[\x21-\x7e]{1,128}$/;
 const tracePattern = /^00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$/;
