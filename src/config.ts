@@ -47,7 +47,10 @@ export const settingsSchema = z.strictObject({
   submitsPerSecondMax: whole(1, 1_000_000).default(1_000),
   /** Longest verification. */
   attestMs: whole(10, 600_000).default(30_000),
-  /** From the order to stop to the guest's end; SIGKILL is sent at once. */
+  /**
+   * From the order to stop to the guest's end, recorded with that order. SIGKILL is sent at once; a guest that it does
+   * not end counts as lost when lease and grace are over, for only then is it surely dead.
+   */
   stopMs: whole(10, 60_000).default(5_000),
   /** Attempts that runners may lose before the job fails. */
   lossesMax: whole(0, 100).default(3),

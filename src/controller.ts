@@ -13,18 +13,19 @@
 import type { SignReport } from './attestation/attestor.ts';
 import { type Cast, castAround, stateText } from './cast.ts';
 import type { Clock } from './clock.ts';
+import { configure, notInFleet } from './configure.ts';
 import { BerthError, invariant } from './errors.ts';
 import type { FactData } from './events/facts.ts';
 import type { FactRecord, Sha256 } from './events/record.ts';
 import type { Backend } from './executor/backend.ts';
 import type { Executor, ResultStore } from './executor/executor.ts';
 import { Gate } from './intake/gate.ts';
+import type { Actor } from './jobs/actor.ts';
 import type { Command, Outcome } from './jobs/commands.ts';
 import { Feed, Host } from './jobs/host.ts';
 import { Pump } from './jobs/pump.ts';
 import { fold, type Job, newState, type State } from './jobs/state.ts';
 import type { Log, OpenedLog, TailCut } from './log/log.ts';
-import { placementName } from './slots/placement.ts';
 import { Views } from './views/views.ts';
 
 /** A GPU that the configuration names. */
@@ -96,10 +97,7 @@ export class Controller {
     let wake = (): void => undefined;
     const cast = castAround(state, { ...parts, killWaitMs: parts.settings.killWaitMs, wake: () => wake() });
     const opened = await parts.openLog((batch) => {
-      for (const record of batch) {
-        const change = fold(state, record);
-        for (const actor of [...cast.all, gate, views]) actor.fold(change);
-      }
+      for (const record of batch) foldRecovered(record, state, [...cast.all, gate, views]);
     });
     const controller = new Controller(parts, opened, state, { views, gate, cast });
     wake = () => controller.#pump.wake();
@@ -149,6 +147,11 @@ export class Controller {
     return outcome;
   }
 
+  /** All folds at this moment, as canonical text: equal to a fresh fold of the log when everyone has caught up. */
+  get stateText(): string {
+    return stateText(this.state, this.#cast.all);
+  }
+
   /** Refused commands so far, by code. */
   get refusals(): ReadonlyMap<string, number> {
     return this.#host.refusals;
@@ -175,7 +178,13 @@ export class Controller {
       await this.#note('controller.tailAccepted', { fromSeq: tornFrom });
     await killFormerGuests();
     this.#backend = await startBackend();
-    await this.#configure(this.#backend.runners);
+    await configure({
+      state: this.state,
+      settings: this.#parts.settings,
+      runners: this.#backend.runners,
+      leftOut: this.views.drainedFor(notInFleet),
+      note: (command) => this.#ask(command),
+    });
     this.#cast.executor.start(this.#backend);
     this.#cast.attestor.start();
     this.#cast.timekeeper.start();
@@ -187,65 +196,10 @@ export class Controller {
     this.#pump.letGo();
   }
 
-  /** Brings settings and fleet into the log, where everyone reads them. */
-  async #configure(runners: number): Promise<void> {
-    const { attestMs, fleet, lossesMax, policy, queuedMax, stopMs, version } = this.#parts.settings;
-    await this.#note('controller.configured', {
-      attestMs,
-      lossesMax,
-      placement: placementName,
-      policy,
-      queuedMax,
-      runners,
-      stopMs,
-      version,
-    });
-    for (const { id, board, enforcement } of fleet) {
-      const known = this.state.fleet.get(id);
-      if (known && known.board !== board) {
-        throw new BerthError(
-          'ERR_CONFIG',
-          `${id} is a ${known.board} in the log and a ${board} in --fleet; name it otherwise`,
-        );
-      }
-      if (!known)
-        await this.#ask({
-          kind: 'Note',
-          type: 'slot.added',
-          stream: `slot.${id}`,
-          data: { board, enforcement },
-        });
-      else if (known.machine.state !== 'serving' && this.#leftByFleet.has(id)) {
-        await this.#ask({
-          kind: 'Note',
-          type: 'slot.restored',
-          stream: `slot.${id}`,
-          data: { reason: notInFleet },
-        });
-      }
-    }
-    const named = new Set(fleet.map(({ id }) => id));
-    for (const { id, machine } of this.state.fleet.values()) {
-      if (named.has(id) || machine.state !== 'serving') continue;
-      await this.#ask({
-        kind: 'Note',
-        type: 'slot.drained',
-        stream: `slot.${id}`,
-        data: { reason: notInFleet },
-      });
-    }
-  }
-
-  /** GPUs that were drained only because a former fleet setting left them out. */
-  get #leftByFleet(): ReadonlySet<string> {
-    return this.views.drainedFor(notInFleet);
-  }
-
   async #note<
     T extends
       | 'controller.recovered'
       | 'controller.tailAccepted'
-      | 'controller.configured'
       | 'controller.draining'
       | 'controller.stopped',
   >(type: T, data: FactData<T>): Promise<void> {
@@ -338,4 +292,13 @@ export class Controller {
   }
 }
 
-const notInFleet = 'not in the configured fleet';
+/** Folds one record of the log. Throws ERR_LOG_CORRUPT, naming it, when the rules have no place for it. */
+function foldRecovered(record: FactRecord, state: State, actors: readonly Actor[]): void {
+  try {
+    const change = fold(state, record);
+    for (const actor of actors) actor.fold(change);
+  } catch (cause) {
+    const message = `seq ${record.seq} verifies, but is no legal fact here: ${(cause as Error).message}`;
+    throw new BerthError('ERR_LOG_CORRUPT', message, { cause });
+  }
+}

@@ -115,7 +115,7 @@ export class Lives {
   async #onFault(error: unknown): Promise<void> {
     const { logger } = this.#parts;
     const former = this.#current;
-    const { failure, durable } = former.log;
+    const { failure } = former.log;
     logger(
       'error',
       failure ? 'the log failed; recovering from it' : 'a rule of ours is broken; recovering from the log',
@@ -127,7 +127,8 @@ export class Lives {
     await former.end();
     if (this.#broken > brokenMax)
       return this.#fail(error instanceof Error ? error : new Error(String(error)));
-    await this.#beginAgain(durable);
+    // Read after the end: a log that did not fail has flushed what it had, and all of that is sound.
+    await this.#beginAgain(former.log.durable);
   }
 
   async #beginAgain(trustedSeq: number): Promise<void> {
@@ -139,8 +140,11 @@ export class Lives {
         this.#beginning = this.#begin(trustedSeq);
         return await this.#beginning;
       } catch (error) {
-        logger('error', 'the log still fails', { error: (error as Error).message });
+        logger('error', 'no new life can begin', { error: (error as Error).message });
         if (error instanceof BerthError && error.code === 'ERR_LOG_CORRUPT') return this.#fail(error);
+        // A rule of ours that is broken while recovering will be broken the next time too.
+        if (!(error instanceof BerthError)) this.#broken += 1;
+        if (this.#broken > brokenMax) return this.#fail(error as Error);
       }
     }
   }

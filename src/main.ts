@@ -137,8 +137,6 @@ async function assemble(
     clock,
     logger,
     blobBytesMax,
-  }).catch((error: unknown) => {
-    throw listenError(error, settings.listen);
   });
   stops.push(() => http.stop());
   if (settings.nats) {
@@ -315,12 +313,3 @@ function hostAndPort(listen: string): { host: string; port: number } {
   return { host: listen.slice(0, at).replace(/^\[|\]$/g, ''), port: Number(listen.slice(at + 1)) };
 }
 
-function listenError(error: unknown, listen: string): unknown {
-  const { code } = error as NodeJS.ErrnoException;
-  if (code === undefined || error instanceof BerthError) return error;
-  return new BerthError(
-    'ERR_CONFIG',
-    `--listen ${listen}: ${code === 'EADDRINUSE' ? 'another program listens there' : code}`,
-    { cause: error },
-  );
-}

@@ -25,7 +25,10 @@ function sorted(value: unknown, depth: number): unknown {
 }
 
 const sortedMap = (map: Map<unknown, unknown>, depth: number): unknown =>
-  fromSortedEntries([...map].map(([key, item]) => [String(key), item]), depth);
+  fromSortedEntries(
+    [...map].map(([key, item]) => [String(key), item]),
+    depth,
+  );
 
 function fromSortedEntries(entries: [string, unknown][], depth: number): unknown {
   const result: Record<string, unknown> = Object.create(null);

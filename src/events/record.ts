@@ -73,7 +73,11 @@ const suffixLength = 75;
  * The raw bytes are hashed, not a re-serialisation, so nothing in a line can change unseen.
  * @returns the record, or the sentence that says what is wrong
  */
-export function openRecord(line: string, expected: { seq: number; prev: string }, sha256: Sha256): FactRecord | string {
+export function openRecord(
+  line: string,
+  expected: { seq: number; prev: string },
+  sha256: Sha256,
+): FactRecord | string {
   const text = line.slice(0, -suffixLength);
   const suffix = line.slice(-suffixLength);
   if (!/^,"hash":"[0-9a-f]{64}"\}$/.test(suffix)) return 'does not end in a hash';

@@ -23,7 +23,10 @@ const capabilitySchema = z
 
 /** Text that stays out of trouble in terminals and logs: no control characters. */
 const plainText = (charsMax: number) =>
-  z.string().max(charsMax).refine((text) => !/\p{Cc}/u.test(text), 'must not hold control characters');
+  z
+    .string()
+    .max(charsMax)
+    .refine((text) => !/\p{Cc}/u.test(text), 'must not hold control characters');
 
 const sortedRecord = (key: RegExp, charsMax: number, entriesMax: number) =>
   z
@@ -59,7 +62,8 @@ export const jobSpecSchema = z.strictObject({
   env: sortedRecord(/^[A-Z_][A-Z0-9_]{0,63}$/, 4096, 64).default({}),
   gpus: whole(1, 8).default(1),
   input: digestSchema.exactOptional(),
-  labels: sortedRecord(/^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$/, 128, 16).default({}),
+  // A letter first: engines put keys that look like whole numbers before all others, whatever their order.
+  labels: sortedRecord(/^[A-Za-z][A-Za-z0-9_.-]{0,62}$/, 128, 16).default({}),
   limits: limitsSchema.prefault({}),
   model: digestSchema.exactOptional(),
   module: digestSchema,

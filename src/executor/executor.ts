@@ -17,6 +17,7 @@ import type { JobFact, JobState } from '../../machines/job.ts';
 import { newRun, type RunContext, type RunState, runMachine } from '../../machines/run.ts';
 import { hexOf, type VerifiedBlobs } from '../attestation/attestor.ts';
 import type { Clock } from '../clock.ts';
+import type { BerthError } from '../errors.ts';
 import type { Actor } from '../jobs/actor.ts';
 import type { Command, GoneReport, Outcome } from '../jobs/commands.ts';
 import type { Change, Job, State } from '../jobs/state.ts';
@@ -34,6 +35,8 @@ export interface ResultStore extends VerifiedBlobs {
 const busyRetryMs = 20;
 /** Module bytes kept in memory. */
 const moduleCacheBytesMax = 128 * 1024 * 1024;
+/** Between two tries to store a result on a disk that fails, ms. */
+const storeRetryMs = 1_000;
 /** Finished attempts whose logs are kept in memory. */
 const logsMax = 1_000;
 
@@ -44,6 +47,8 @@ interface Attempt {
   /** The guest must die; it may not even have started. */
   unwanted: boolean;
   offDeadline: (() => void) | null;
+  /** The guest is gone; its result is on its way to the disk. */
+  storing: boolean;
 }
 
 /** What a job names by digest, as bytes. */
@@ -130,6 +135,7 @@ export class Executor implements Actor {
         run: null,
         unwanted: true,
         offDeadline: null,
+        storing: false,
       });
       this.#gone(id, context.fence, { how: 'lost', message: 'the controller was restarted' });
     }
@@ -187,7 +193,7 @@ export class Executor implements Actor {
   #begin(id: string, fence: number): void {
     const job = this.#head.jobs.get(id);
     if (!job) return;
-    const attempt: Attempt = { fence, run: null, unwanted: false, offDeadline: null };
+    const attempt: Attempt = { fence, run: null, unwanted: false, offDeadline: null, storing: false };
     this.#attempts.set(fence, attempt);
     void this.#load(job)
       .then((load) => this.#launch(id, attempt, job, load))
@@ -244,22 +250,48 @@ export class Executor implements Actor {
       this.#gone(id, attempt.fence, outcome);
       return;
     }
+    const { exitCode, stdout } = outcome;
+    await this.#store(id, tenant, attempt, { exitCode, stdout });
+  }
+
+  /** The result is durable before the fact that names it. */
+  async #store(
+    id: string,
+    tenant: string,
+    attempt: Attempt,
+    ended: { readonly exitCode: number; readonly stdout: Uint8Array },
+  ): Promise<void> {
+    attempt.storing = true;
     try {
-      // The result is durable before the fact that names it.
-      const result = await this.#blobs.putBytes(tenant, outcome.stdout);
-      this.#gone(id, attempt.fence, { how: 'exited', exitCode: outcome.exitCode, result });
+      const result = await this.#blobs.putBytes(tenant, ended.stdout);
+      this.#gone(id, attempt.fence, { how: 'exited', exitCode: ended.exitCode, result });
     } catch (error) {
-      const message = `its result can't be stored: ${(error as Error).message}`.slice(0, 500);
-      this.#gone(id, attempt.fence, { how: 'lost', message });
+      const { code, message } = error as BerthError;
+      if (code === 'ERR_BLOB_QUOTA' || code === 'ERR_TOO_LARGE') {
+        // Running it again would give the same result, and no more room for it.
+        this.#gone(id, attempt.fence, { how: 'crashed', code, message });
+      } else if (this.#running && !attempt.unwanted) {
+        // The disk is at fault, not the job: what was computed is kept until it can be stored, or is not wanted any more.
+        attempt.offDeadline = this.#clock.after(
+          storeRetryMs,
+          () => void this.#store(id, tenant, attempt, ended),
+        );
+      }
     }
   }
 
   #end(id: string, fence: number): void {
-    const attempt = this.#attempts.get(fence) ?? { fence, run: null, unwanted: true, offDeadline: null };
+    const attempt = this.#attempts.get(fence) ?? {
+      fence,
+      run: null,
+      unwanted: true,
+      offDeadline: null,
+      storing: false,
+    };
     this.#attempts.set(fence, attempt);
     attempt.unwanted = true;
     attempt.offDeadline?.();
-    if (!attempt.run) {
+    if (!attempt.run || attempt.storing) {
       this.#gone(id, fence, { how: 'killed' });
       return;
     }

@@ -1,9 +1,10 @@
 /**
- * The rate limit: a token bucket a tenant. A tenant that sends faster than its rate is told so, at once and
- * cheaply, before anything of the request is parsed or verified.
+ * The rate limit: a token bucket a tenant. A tenant that sends jobs faster than its rate is told so, before its
+ * blobs are looked up and the writer is asked. Asked only for requests whose sender is proven, or a forger could
+ * spend a tenant's rate for it.
  *
- * Why besides the queue bound: the bound protects memory, the rate protects the door. A tenant in a tight
- * loop of refused requests would otherwise keep the one thread busy for everyone. Test: `test/intake/rate.test.ts`.
+ * Why besides the queue bound: the bound protects memory, the rate protects the other tenants' share of the
+ * one thread that writes. Test: `test/intake/rate.test.ts`.
  */
 
 interface Bucket {

@@ -47,7 +47,9 @@ const intent = <T extends JobFactType>(job: Job, type: T, data: FactData<T>): In
   cause: job.context.visit,
 });
 
-const fact = <T extends JobFactType>(job: Job, type: T, data: FactData<T>): Decision => ({ append: intent(job, type, data) });
+const fact = <T extends JobFactType>(job: Job, type: T, data: FactData<T>): Decision => ({
+  append: intent(job, type, data),
+});
 
 const queuedAgain = (job: Job, after: FactData<'job.queued'>['after']): Intent =>
   intent(job, 'job.queued', { after, deadlineMs: specOf(job).limits.queueMs });
@@ -59,12 +61,14 @@ function decideOnJob(state: State, job: Job, command: Exclude<JobCommand, { kind
     case 'ReportStarted':
     case 'ReportGone':
       // A job without an attempt has fence 0, and nobody may speak of an attempt that never was.
-      if (command.fence < 1 || job.context.fence !== command.fence) return refused('ERR_STALE_FENCE', `the attempt ${command.fence} is over`);
+      if (command.fence < 1 || job.context.fence !== command.fence)
+        return refused('ERR_STALE_FENCE', `the attempt ${command.fence} is over`);
       return command.kind === 'ReportGone' ? decideGone(job, command) : decideStarted(job, command);
     case 'NoteDeadline':
       return decideDeadline(state, job, command.setBy);
     default:
-      if (job.context.visit !== command.visit) return refused('ERR_STALE_VISIT', `the job left visit ${command.visit}`);
+      if (job.context.visit !== command.visit)
+        return refused('ERR_STALE_VISIT', `the job left visit ${command.visit}`);
       return decideOnVisit(state, job, command);
   }
 }
@@ -102,7 +106,8 @@ function decideSubmit(state: State, command: Submit): Decision {
   if (!tenant) return refused('ERR_UNAUTHENTICATED', 'unknown tenant');
   if (state.controller.draining) return refused('ERR_DRAINING', 'the controller is shutting down');
   const { attestMs, lossesMax, queuedMax } = configured(state);
-  if (state.waiting.total >= queuedMax) return refused('ERR_QUEUE_FULL', `${queuedMax} jobs wait already, the bound of this controller`);
+  if (state.waiting.total >= queuedMax)
+    return refused('ERR_QUEUE_FULL', `${queuedMax} jobs wait already, the bound of this controller`);
   if ((state.waiting.byTenant.get(command.tenant) ?? 0) >= tenant.terms.queuedMax) {
     return refused('ERR_QUEUE_FULL', `${tenant.terms.queuedMax} of your jobs wait already, your bound`);
   }
@@ -146,7 +151,8 @@ export function decideRepeat(
 function decideCancel(state: State, job: Job, command: Extract<JobCommand, { kind: 'CancelJob' }>): Decision {
   const { context } = job;
   // Another tenant's job answers exactly as an unknown one.
-  if (command.tenant !== null && command.tenant !== context.tenant) return refused('ERR_NOT_FOUND', 'no such job');
+  if (command.tenant !== null && command.tenant !== context.tenant)
+    return refused('ERR_NOT_FOUND', 'no such job');
   const { by } = command;
   switch (job.state) {
     case 'attesting':
@@ -159,7 +165,8 @@ function decideCancel(state: State, job: Job, command: Extract<JobCommand, { kin
     case 'stopping':
     case 'releasing': {
       if (context.reason === 'cancel') return { same: context.id };
-      if (job.state === 'releasing' && !runsAgain(job)) return refused('ERR_JOB_ENDED', 'its verdict is settled');
+      if (job.state === 'releasing' && !runsAgain(job))
+        return refused('ERR_JOB_ENDED', 'its verdict is settled');
       return fact(job, 'job.cancelRequested', { by, deadlineMs: configured(state).stopMs });
     }
     default: {
@@ -175,12 +182,19 @@ function runsAgain(job: Job): boolean {
 }
 
 /** Placement and quota, on the state at head. What no longer holds becomes `unplaced`: nobody is left waiting. */
-function decideReserve(state: State, job: Job, command: Extract<JobCommand, { kind: 'ReserveSlots' }>): Decision {
+function decideReserve(
+  state: State,
+  job: Job,
+  command: Extract<JobCommand, { kind: 'ReserveSlots' }>,
+): Decision {
   const { slots, placement } = command;
   const tenant = state.tenants.get(job.context.tenant);
   const used = state.usage.get(job.context.tenant) ?? { jobs: 0, slices: 0 };
   if (!slots || !isFree(state.fleet, slots)) return fact(job, 'job.unplaced', { code: 'ERR_NO_PLACE' });
-  const within = tenant && used.jobs + 1 <= tenant.terms.jobsMax && used.slices + slicesOf(slots) <= tenant.terms.slicesMax;
+  const within =
+    tenant &&
+    used.jobs + 1 <= tenant.terms.jobsMax &&
+    used.slices + slicesOf(slots) <= tenant.terms.slicesMax;
   if (!within) return fact(job, 'job.unplaced', { code: 'ERR_QUOTA' });
   return fact(job, 'job.reserved', { deadlineMs: specOf(job).limits.startMs, placement, slots: [...slots] });
 }
@@ -197,8 +211,10 @@ function decideGone(job: Job, command: Extract<JobCommand, { kind: 'ReportGone' 
   const report = 'message' in command.report ? withCutMessage(command.report) : command.report;
   if (report.how === 'lost') return fact(job, 'job.lost', { fence, message: report.message });
   if (job.state === 'stopping') return fact(job, 'job.stopped', { fence, how: report.how });
-  if (report.how === 'exited') return fact(job, 'job.exited', { exitCode: report.exitCode, fence, result: report.result });
-  if (report.how === 'crashed') return fact(job, 'job.crashed', { code: report.code, fence, message: report.message });
+  if (report.how === 'exited')
+    return fact(job, 'job.exited', { exitCode: report.exitCode, fence, result: report.result });
+  if (report.how === 'crashed')
+    return fact(job, 'job.crashed', { code: report.code, fence, message: report.message });
   // Killed, yet the job was not being stopped: someone else's kill is a loss.
   return fact(job, 'job.lost', { fence, message: 'the runner was killed' });
 }
@@ -209,7 +225,8 @@ const withCutMessage = <T extends { readonly message: string }>(said: T): T => (
 });
 
 function decideDeadline(state: State, job: Job, setBy: number): Decision {
-  if (job.context.deadline?.setBy !== setBy) return refused('ERR_STALE_VISIT', 'another fact set the present deadline');
+  if (job.context.deadline?.setBy !== setBy)
+    return refused('ERR_STALE_VISIT', 'another fact set the present deadline');
   const { stopMs } = configured(state);
   switch (job.state) {
     case 'attesting':
@@ -257,7 +274,8 @@ function decideNote(state: State, command: PlainCommand): Decision {
     if (command.type !== 'tenant.added' && !tenant) return refused('ERR_NOT_FOUND', `no tenant ${name}`);
     if (command.type === 'tenant.keyAdded' && tenant) {
       if (tenant.keys.some(({ kid }) => kid === command.data.key.kid)) return { same: name };
-      if (tenant.keys.length >= keysMax) return refused('ERR_BAD_REQUEST', `at most ${keysMax} keys a tenant`);
+      if (tenant.keys.length >= keysMax)
+        return refused('ERR_BAD_REQUEST', `at most ${keysMax} keys a tenant`);
     }
     if (command.type === 'tenant.keyRevoked' && tenant) {
       const key = tenant.keys.find(({ kid }) => kid === command.data.kid);
@@ -268,7 +286,10 @@ function decideNote(state: State, command: PlainCommand): Decision {
   }
   if (command.type === 'slot.added' || command.type === 'slot.drained' || command.type === 'slot.restored') {
     if (!acceptsSlotFact(state.fleet, name, command.type)) {
-      return refused(state.fleet.has(name) ? 'ERR_EXISTS' : 'ERR_NOT_FOUND', `${name}: ${command.type} changes nothing`);
+      return refused(
+        state.fleet.has(name) ? 'ERR_EXISTS' : 'ERR_NOT_FOUND',
+        `${name}: ${command.type} changes nothing`,
+      );
     }
   }
   return { append: { stream: command.stream, type: command.type, data: command.data, cause: null } };

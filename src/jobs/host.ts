@@ -8,7 +8,13 @@
  */
 import { refusal } from '../../machines/refusals.ts';
 import type { Clock } from '../clock.ts';
-import { checkedData, type FactData, factSchemaVersion, type JobFactType } from '../events/facts.ts';
+import {
+  checkedData,
+  type FactData,
+  type FactType,
+  factSchemaVersion,
+  type JobFactType,
+} from '../events/facts.ts';
 import type { FactRecord } from '../events/record.ts';
 import type { Log } from '../log/log.ts';
 import { type Command, type Outcome, refused } from './commands.ts';
@@ -45,7 +51,8 @@ export class Host {
   handle(command: Command, author: string, basis: number): Outcome {
     const decision = decide(this.state, command);
     const outcome = 'append' in decision ? this.#append(decision.append, author, basis) : decision;
-    if ('refused' in outcome) this.#refusals.set(outcome.refused, (this.#refusals.get(outcome.refused) ?? 0) + 1);
+    if ('refused' in outcome)
+      this.#refusals.set(outcome.refused, (this.#refusals.get(outcome.refused) ?? 0) + 1);
     return outcome;
   }
 
@@ -57,13 +64,20 @@ export class Host {
     if (job !== null) {
       const before = this.state.jobs.get(job) ?? null;
       // The table first: what may not happen is refused, whatever it would have said.
-      const next = stepJob(before, job, { type, seq: this.#log.head + 1, at, data: intent.data as FactRecord['data'] });
+      const next = stepJob(before, job, {
+        type,
+        seq: this.#log.head + 1,
+        at,
+        data: intent.data as FactRecord['data'],
+      });
       if (next === null) {
         const { code, reason } = refusal(before?.state ?? 'new', type as JobFactType);
         return refused(code, reason);
       }
     }
-    const data = checkedData(type, intent.data) as FactData<typeof type>;
+    const data = fitting(type, intent.data);
+    // What came from outside and slipped through every check must not end the life: a next one would meet it again.
+    if (typeof data === 'string') return refused('ERR_INTERNAL', data);
     const { record } = this.#log.append({
       subject: `${stream}.${fact}`,
       type,
@@ -78,6 +92,15 @@ export class Host {
     });
     this.#changes.push(fold(this.state, record));
     return { seq: record.seq, id: job };
+  }
+}
+
+/** The data in canonical form, or the sentence that says which bound of its fact it breaks. */
+function fitting(type: FactType, data: unknown): FactData<FactType> | string {
+  try {
+    return checkedData(type, data);
+  } catch (error) {
+    return (error as Error).message;
   }
 }
 
@@ -119,4 +142,3 @@ export class Feed {
     this.#first = seq + 1;
   }
 }
-

@@ -19,6 +19,8 @@ import type { Feed, Host } from './host.ts';
 const mailboxMax = 4_096;
 /** Changes that the slowest actor may lag before the door answers 503. */
 const lagMax = 100_000;
+/** Bytes of facts that may wait for the disk before nothing new is decided; the next flush wakes the pump again. */
+const pendingBytesMax = 64 * 1024 * 1024;
 /** Commands of one actor in one turn, so that none starves the others. */
 const turnMax = 64;
 /** Turns before the event loop gets its turn: timers, sockets, children. */
@@ -72,6 +74,8 @@ export class Pump {
       return Promise.reject(new BerthError('ERR_READ_ONLY', 'the controller has stopped writing'));
     if (this.#mail.length >= mailboxMax)
       return Promise.resolve(refused('ERR_BUSY', `${mailboxMax} commands wait already`));
+    if (this.#log.pendingBytes >= pendingBytesMax)
+      return Promise.resolve(refused('ERR_BUSY', 'the disk is behind with writing facts'));
     if (this.#changes.length >= lagMax) {
       return Promise.resolve(refused('ERR_BUSY', `the views or the disk are ${lagMax} facts behind`));
     }
@@ -127,6 +131,8 @@ export class Pump {
 
   /** One turn for the mailbox and for each actor. Returns whether anything moved. */
   #turn(): boolean {
+    // The log has a bound of its own far above this one; stopping here means that no append ever meets it.
+    if (this.#log.pendingBytes >= pendingBytesMax) return false;
     let moved = this.#openMail();
     for (const seat of this.#seats) moved = this.#seatTurn(seat) || moved;
     this.#changes.trim(Math.min(...this.#seats.map(({ cursor }) => cursor)));

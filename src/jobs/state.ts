@@ -7,11 +7,11 @@
  * Test: `test/jobs/state.test.ts`; properties in `test/properties/`.
  */
 import { compileTable, type Folded } from '../../machines/compile.ts';
-import { type JobContext, type JobFact, jobMachine, type JobState, newJob } from '../../machines/job.ts';
+import { type JobContext, type JobFact, type JobState, jobMachine, newJob } from '../../machines/job.ts';
 import { invariant } from '../errors.ts';
 import type { FactData } from '../events/facts.ts';
 import type { FactRecord } from '../events/record.ts';
-import { type Fleet, foldSlotFact, foldSlotMove, slicesOf, type SlotMove } from '../slots/fleet.ts';
+import { type Fleet, foldSlotFact, foldSlotMove, type SlotMove, slicesOf } from '../slots/fleet.ts';
 import { foldTenantFact, type Tenants } from '../tenants/tenants.ts';
 
 export type Job = Folded<JobState, JobContext>;
@@ -75,7 +75,8 @@ export function fold(state: State, record: FactRecord): Change {
   if (record.type.startsWith('job.')) return foldJobFact(state, record);
   if (record.type.startsWith('tenant.')) foldTenantFact(state.tenants, record);
   else if (record.type.startsWith('slot.')) foldSlotFact(state.fleet, record);
-  else if (record.type.startsWith('controller.')) state.controller = foldControllerFact(state.controller, record);
+  else if (record.type.startsWith('controller.'))
+    state.controller = foldControllerFact(state.controller, record);
   return { record, before: null, after: null };
 }
 
@@ -94,14 +95,19 @@ function foldJobFact(state: State, record: FactRecord): Change {
   }
   if (record.type === 'job.submitted') {
     const { idempotencyKey, jti, jobDigest } = record.data as FactData<'job.submitted'>;
-    if (idempotencyKey !== null) state.remembered.set(keyName(tenant, idempotencyKey), { id, digest: jobDigest });
+    if (idempotencyKey !== null)
+      state.remembered.set(keyName(tenant, idempotencyKey), { id, digest: jobDigest });
     if (jti !== null) state.remembered.set(jtiName(tenant, jti), { id, digest: jobDigest });
   }
   return { record, before, after };
 }
 
 /** The job after this fact, or null when the table refuses it. */
-export function stepJob(before: Job | null, id: string, record: Pick<FactRecord, 'type' | 'seq' | 'at' | 'data'>): Job | null {
+export function stepJob(
+  before: Job | null,
+  id: string,
+  record: Pick<FactRecord, 'type' | 'seq' | 'at' | 'data'>,
+): Job | null {
   const from = before ?? {
     state: jobTable.initial,
     context: newJob(id, (record.data as { tenant?: string }).tenant ?? ''),

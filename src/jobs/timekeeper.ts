@@ -35,7 +35,9 @@ export class Timekeeper implements Actor {
 
   fold({ after }: Change): void {
     if (!after) return;
-    const { id, deadline } = after.context;
+    const { id } = after.context;
+    // Stopping is the executor's to watch: it kills at once, and only it can see whether the guest is gone.
+    const deadline = after.state === 'stopping' ? null : after.context.deadline;
     const known = this.#deadlines.get(id);
     if (deadline?.setBy === known?.setBy) return;
     if (deadline) this.#deadlines.set(id, deadline);

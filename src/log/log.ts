@@ -44,6 +44,8 @@ export interface Log {
   readonly headHash: string;
   /** This writer's epoch: one more than any in the log when it was opened. */
   readonly epoch: number;
+  /** Bytes appended and not yet handed to the disk; 0 where there is none. */
+  readonly pendingBytes: number;
   /** Why nothing can be appended any more; null while all is well. */
   readonly failure: Error | null;
 

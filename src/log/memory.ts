@@ -18,6 +18,7 @@ export function openMemoryLog({ sha256 }: { sha256: Sha256 }): OpenedLog {
 class MemoryLog implements Log {
   readonly durability = 'memory: nothing survives the process';
   readonly epoch = 1;
+  readonly pendingBytes = 0;
   readonly #records: FactRecord[] = [];
   readonly #chain: Chain;
   readonly #progress = new Progress(0);

@@ -50,6 +50,9 @@ class TimedLog implements Log {
   get epoch(): number {
     return this.#log.epoch;
   }
+  get pendingBytes(): number {
+    return this.#log.pendingBytes;
+  }
   get failure(): Error | null {
     return this.#log.failure;
   }

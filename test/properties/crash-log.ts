@@ -34,6 +34,7 @@ export function openCrashLog(disk: CrashDisk, onRecords: (batch: readonly FactRe
 export class CrashLog implements Log {
   readonly durability = 'as the test says';
   readonly epoch: number;
+  readonly pendingBytes = 0;
   readonly #disk: CrashDisk;
   readonly #chain = new Chain(nodeSha256);
   readonly #progress: Progress;
