@@ -41,7 +41,7 @@ export const settingsSchema = z.strictObject({
   runners: whole(0, 256).default(runnersDefault),
   /** Make demo tenants and their keys. */
   demo: flag.default(false),
-  /** Jobs waiting at once, of all tenants. Higher absorbs longer bursts; every waiting job costs about 3 KB. */
+  /** Jobs waiting at once, of all tenants. Higher absorbs longer bursts, and costs memory for every waiting job. */
   queuedMax: whole(1, 1_000_000).default(10_000),
   /** Jobs a tenant may send a second, in the long run; twice as many may come at once. */
   submitsPerSecondMax: whole(1, 1_000_000).default(1_000),
