@@ -41,12 +41,12 @@ export type GuestErrorCode =
   | 'ERR_GUEST_LINK' // can't be compiled or instantiated
   | 'ERR_GUEST_SANDBOX'; // the sandbox process itself died under the guest
 
-/** How a run ended. Whatever it says, the guest is certainly gone when it is said. */
+/** How a run ended. But for `lost`, someone saw the guest go; after `lost`, too, it runs no more. */
 export type RunOutcome =
   | { readonly how: 'exited'; readonly exitCode: number; readonly stdout: Uint8Array }
   | { readonly how: 'crashed'; readonly code: GuestErrorCode; readonly message: string }
   | { readonly how: 'killed' } // by `kill()`
-  | { readonly how: 'lost'; readonly message: string }; // runner gone or silent past its lease; nobody asked for it
+  | { readonly how: 'lost'; readonly message: string }; // runner gone or silent unasked, or killed but not seen to end
 
 /** One run under way. */
 export interface Run {
@@ -57,7 +57,7 @@ export interface Run {
   readonly ended: Promise<RunOutcome>;
   /** The guest's stderr so far, last 64 KiB, as text. Not a fact: lives in memory only. */
   logs(): string;
-  /** SIGKILL to the runner, at once. Idempotent. `ended` then says `killed`, or what came first. */
+  /** SIGKILL to the runner, at once. Idempotent. `ended` then says `killed`, what came first, or `lost` when no exit was seen. */
   kill(): void;
 }
 

@@ -12,7 +12,7 @@ import type { ChildProcess } from 'node:child_process';
 import type { Duplex, Readable } from 'node:stream';
 import type { Clock } from '../clock.ts';
 import type { RunOutcome } from './backend.ts';
-import { judgeDeath, plainText } from './death.ts';
+import { judgeDeath, plainText, unseenDeath } from './death.ts';
 import { type LaunchPlan, limitRunner, spawnRunner } from './launch.ts';
 import { forgetRunner, recordRunner } from './processes.ts';
 import { fds, frameHead, logBytesMax, ProtocolError, type Reply, ReplyReader } from './protocol.ts';
@@ -126,7 +126,10 @@ export class RunnerChild {
     this.#control.uncork();
   }
 
-  /** SIGKILL, at once. Its run, if it has one, will end as `doom` once the exit was seen. */
+  /**
+   * SIGKILL, at once. Its run, if it has one, will end as `doom` once the exit was seen; when none is seen in time,
+   * as `lost`.
+   */
   kill(doom: RunOutcome | null): void {
     this.#doom ??= doom;
     if (this.state === 'dying' || this.state === 'gone') return;
@@ -288,8 +291,11 @@ export class RunnerChild {
     const { ticket } = this;
     this.ticket = null;
     const seen = this.#exit;
+    const lastWords = this.#tail.toString('latin1');
     ticket?.settle(
-      this.#doom ?? judgeDeath(seen?.code ?? null, seen?.signal ?? null, this.#tail.toString('latin1')),
+      seen === null
+        ? unseenDeath(this.pid, this.#doom)
+        : (this.#doom ?? judgeDeath(seen.code, seen.signal, lastWords)),
     );
     void this.#booted.then(async () => {
       // Without an exit the record stays, so that the next controller looks again.

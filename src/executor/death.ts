@@ -39,6 +39,20 @@ export function judgeDeath(code: number | null, signal: string | null, lastWords
   };
 }
 
+/**
+ * What it means for the run when a runner was ordered to die (`doom`) and nobody saw it happen.
+ *
+ * Why it is not called killed: that word says that the guest is gone. What is known is only that SIGKILL was sent; a
+ * process that does not end of it hangs in the kernel, in a disk or a driver, and runs no guest code any more.
+ */
+export function unseenDeath(pid: number, doom: RunOutcome | null): RunOutcome {
+  const why = doom !== null && 'message' in doom ? `${doom.message}; ` : '';
+  return {
+    how: 'lost',
+    message: `${why}no exit of runner ${pid} was seen${doom === null ? '' : ' after SIGKILL'}`,
+  };
+}
+
 /** Printable ASCII on one line, for messages that travel into logs and facts. */
 export function plainText(text: string): string {
   return text.replace(/[^\x20-\x7e]+/g, ' ').trim();

@@ -25,7 +25,7 @@ const backoffMsMin = 1_000;
 const backoffMsMax = 30_000;
 
 export interface WasmPoolParts {
-  /** Guests that may run at once. */
+  /** Guests that may run at once; 0: none, ever. */
   readonly runners: number;
   /** Unused processes that stand ready, at least 1; more of them make a burst of new tenants faster. */
   readonly spares?: number;
@@ -44,8 +44,12 @@ export interface WasmPoolParts {
   readonly without?: readonly Tool[];
 }
 
-/** Starts the pool. Resolves when the first runner is ready; rejects when none can be started. */
+/**
+ * Starts the pool. Resolves when the first runner is ready; rejects when none can be started.
+ * With 0 runners no process is ever started: jobs are taken in and wait.
+ */
 export async function startWasmPool(parts: WasmPoolParts): Promise<Backend> {
+  if (parts.runners === 0) return noRunners;
   const dir = resolve(parts.dir);
   const plan = planLaunch({ ...parts, dir, without: parts.without ?? [] });
   const pool = new WasmPool({ ...parts, dir }, plan);
@@ -57,6 +61,14 @@ export async function startWasmPool(parts: WasmPoolParts): Promise<Backend> {
   }
   return pool;
 }
+
+/** What a controller has that only takes jobs in: it prepares nothing, not even a spare, for nothing may run. */
+const noRunners: Backend = {
+  runners: 0,
+  probe: () => ({ name: 'wasm', isolation: 'L0', notes: ['no runner is started here: jobs wait'] }),
+  run: () => null,
+  stop: () => Promise.resolve(),
+};
 
 class WasmPool implements Backend {
   readonly runners: number;

@@ -1,6 +1,6 @@
 /** Who pays for a runner's death: the guest for what it did to its sandbox, the house for everything else. */
 import * as assert from 'uvu/assert';
-import { judgeDeath } from '../../src/executor/death.ts';
+import { judgeDeath, unseenDeath } from '../../src/executor/death.ts';
 import { suite } from '../suite.ts';
 
 const t = suite('executor/death');
@@ -40,6 +40,16 @@ t('of what the engine printed, only the line about memory is passed on', () => {
     outcome.how === 'crashed' && outcome.message,
     'runner ended: SIGABRT; FATAL ERROR: heap out of memory',
   );
+});
+
+t('a death that nobody saw is a loss, whatever was ordered, and says why it was ordered', () => {
+  const seen = 'no exit of runner 7 was seen';
+  assert.equal(unseenDeath(7, null), { how: 'lost', message: seen });
+  assert.equal(unseenDeath(7, { how: 'killed' }), { how: 'lost', message: `${seen} after SIGKILL` });
+  assert.equal(unseenDeath(7, { how: 'lost', message: 'silent' }), {
+    how: 'lost',
+    message: `silent; ${seen} after SIGKILL`,
+  });
 });
 
 t.run();

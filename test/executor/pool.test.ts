@@ -1,9 +1,9 @@
 /** The WASM backend does what the port says: results, refusals, tenants, records. Hostile guests: `containment.test.ts`. */
-import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import * as assert from 'uvu/assert';
-import { systemClock } from '../../src/clock.ts';
+import { type Clock, systemClock } from '../../src/clock.ts';
 import type { Backend, Run, RunOutcome, RunRequest } from '../../src/executor/backend.ts';
 import { startWasmPool } from '../../src/executor/pool.ts';
 import { suite } from '../suite.ts';
@@ -216,5 +216,62 @@ t('after stop no process and no record is left, and nothing more is taken', asyn
   await second.stop();
   rmSync(own, { recursive: true });
 });
+
+t('a pool of 0 runners starts no process, takes no run, and says so', async () => {
+  const own = join(dir, 'none');
+  const processes = () => process.getActiveResourcesInfo().filter((name) => name === 'ProcessWrap').length;
+  const before = processes();
+  const parts = { runners: 0, dir: own, clock: systemClock, leaseMs: 10_000, graceMs: 1_000 };
+  const none = await startWasmPool({ ...parts, memoryMiBMax: 64 });
+  assert.equal([processes(), existsSync(own)], [before, false]);
+  assert.equal([none.runners, none.run(requestFor(guests.exit42))], [0, null]);
+  assert.match(none.probe().notes.join(), /no runner is started here/);
+  await none.stop();
+});
+
+t('a runner that SIGKILL does not end in time is lost, not killed, and stays on record', async () => {
+  const own = mkdtempSync(join(tmpdir(), 'berth-pool-'));
+  const { clock, jump } = jumpingClock();
+  const parts = { runners: 1, dir: own, leaseMs: 60_000, graceMs: 1_000, memoryMiBMax: 64 };
+  const second = await startWasmPool({ ...parts, clock });
+  const looping = second.run(requestFor(guests.loop));
+  const pid = Number((await looping?.started)?.runner.replace('runner-', ''));
+  looping?.kill();
+  // Within one turn of the event loop, so that the exit, which does come here, cannot be seen before.
+  jump(10_000);
+  assert.equal(await looping?.ended, {
+    how: 'lost',
+    message: `no exit of runner ${pid} was seen after SIGKILL`,
+  });
+  assert.ok(existsSync(join(own, `${pid}.json`)), 'the next controller must look for it');
+  await second.stop();
+  rmSync(own, { recursive: true });
+});
+
+/** The machine's clock, but `jump` takes it ahead, and every timer that is due by then goes off in it. */
+function jumpingClock(): { clock: Clock; jump: (ms: number) => void } {
+  let aheadMs = 0;
+  const timers = new Set<{ dueMs: number; ring: () => void }>();
+  const monotonicMs = () => systemClock.monotonicMs() + aheadMs;
+  const after = (ms: number, fn: () => void): (() => void) => {
+    const ring = (): void => {
+      off();
+      fn();
+    };
+    const timer = { dueMs: monotonicMs() + ms, ring };
+    const offSystem = systemClock.after(ms, ring);
+    const off = (): void => {
+      offSystem();
+      timers.delete(timer);
+    };
+    timers.add(timer);
+    return off;
+  };
+  const jump = (ms: number): void => {
+    aheadMs += ms;
+    for (const timer of [...timers]) if (timer.dueMs <= monotonicMs() && timers.has(timer)) timer.ring();
+  };
+  return { clock: { wallMs: () => systemClock.wallMs() + aheadMs, monotonicMs, after }, jump };
+}
 
 t.run();
