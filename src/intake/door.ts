@@ -52,6 +52,8 @@ export class Door {
     string,
     { readonly identity: Identity; readonly kid: string; readonly expMs: number }
   >();
+  /** With which key each identity was proved; goes with the identity. */
+  readonly #keys = new WeakMap<Identity, string>();
   readonly #refusals = new Map<string, { tenant: string; code: ErrorCode; count: number; fromMs: number }>();
   #refusalsArmed = false;
   readonly #rate: RateLimit;
@@ -79,7 +81,19 @@ export class Door {
     const identity = { tenant: tenant.name, admin: tenant.name === adminName };
     if (this.#tokens.size >= cachedTokensMax) this.#tokens.clear();
     this.#tokens.set(token, { identity, ...verified });
+    this.#keys.set(identity, verified.kid);
     return identity;
+  }
+
+  /**
+   * Is the key that proved this identity still good? For whoever goes on longer than a token lives: a token
+   * says who opened a stream and may expire under it, but a key that was revoked must open nothing any more.
+   * @param identity  as `authenticate` gave it; any other object is trusted by nobody here
+   */
+  stillTrusted(identity: Identity): boolean {
+    const kid = this.#keys.get(identity);
+    const tenant = this.#tenant(identity.tenant);
+    return Boolean(kid && tenant && keyAt(tenant, kid, this.#parts.life()?.log.head ?? 0));
   }
 
   /** Takes a job in: 202 when `submitted` is durable, the same answer for the same key, or a problem. */

@@ -2,7 +2,11 @@
  * Replies that go on: facts, or a view that is shown anew whenever it changed, as server-sent events.
  *
  * Why pulled: each frame is made when the one before it has left, from a cursor that is one number.
- * See `views/stream.ts` for what wakes a stream. Test: `test/intake/sse.test.ts`.
+ * See `views/stream.ts` for what wakes a stream.
+ *
+ * Why a stream outlives its token and not its key: tokens live minutes, so that one which leaks is soon worth
+ * nothing, and a stream was opened once, by its owner. A key is revoked because somebody else may have it.
+ * Test: `test/intake/sse.test.ts`.
  */
 import type { Controller } from '../controller.ts';
 import { BerthError } from '../errors.ts';
@@ -17,10 +21,11 @@ const viewsEveryMs = 250;
 /** Characters of one write. */
 const frameCharsMax = 64 * 1024;
 
-/** The life as a stream sees it, and whether it still is the one that serves. */
+/** The life as a stream sees it, and whether it still is the one that serves, and serves this reader. */
 function followed(call: Call): Followed {
-  const { life } = call;
-  return { views: life.views, isPresent: () => call.parts.life() === life };
+  const { identity, life, parts } = call;
+  const isPresent = (): boolean => parts.life() === life && parts.door.stillTrusted(identity);
+  return { views: life.views, isPresent };
 }
 
 /** Seq after which to go on, from `Last-Event-ID`; null when the client has none. */
@@ -51,7 +56,8 @@ export function followFacts(
       let next = from;
       for await (const pulse of streams.pulses(life, factsEveryMs, signal)) {
         if (pulse === 'beat') yield beatFrame;
-        for (;;) {
+        // Asked at each batch too: a long log to catch up with is one pulse.
+        while (life.isPresent()) {
           // Asked before reading: an end that comes while we read has facts that the next round still has to send.
           const over = isOver();
           const batch = await source(next).catch(endsStream);

@@ -14,7 +14,7 @@ import type { Views } from './views.ts';
 
 /** A stream that says nothing else says this, so that both ends notice a dead connection. */
 export const heartbeatMs = 15_000;
-/** How often a stream looks whether the life that it reads from is still the present one. */
+/** How often, at least, a stream looks whether its life is still the present one and its reader still trusted. */
 const lookMs = 1_000;
 
 export interface StreamsOptions {
@@ -30,7 +30,10 @@ export type Pulse = 'moved' | 'beat';
 /** A life as streams see it. */
 export interface Followed {
   readonly views: Pick<Views, 'onChange' | 'seq'>;
-  /** False once another life has begun or this one has ended: its clients come back to the new one. */
+  /**
+   * False once another life has begun or this one has ended (its clients come back to the new one), or once the
+   * reader may see it no more. Asked before each pulse, and at least each second.
+   */
   readonly isPresent: () => boolean;
 }
 

@@ -258,6 +258,41 @@ t('a client that reads nothing costs no memory and is let go', async () => {
   }
 });
 
+t('a stream ends when its key is revoked, within a second, and not when its token expires', async () => {
+  const own = await newWorld();
+  try {
+    const { kid } = own.keys.acme.publicJwk;
+    // Clocks may differ by 30 s, so a token is over that much later than it says.
+    const now = Math.floor(Date.now() / 1000);
+    const until = await own.token('acme', { iat: now - 60, exp: now - 30 + 2 });
+    const brief = await follow('/v1/log', 'acme', { authorization: `Bearer ${until}` }, own);
+    const view = await follow('/v1/queue', 'acme', {}, own);
+    const other = await follow('/v1/log', 'globex', {}, own);
+    const operator = await follow('/v1/log', 'admin', {}, own);
+    const ended: string[] = [];
+    for (const [name, { ended: end }] of Object.entries({ brief, view, other, operator }))
+      void end.then(() => ended.push(name));
+    await brief.until(1);
+    await pause(3_000);
+    const late = await own.ask('GET', '/v1/jobs', { headers: { authorization: `Bearer ${until}` } });
+    assert.is(late.status, 401, 'the token is over');
+    assert.equal(ended, [], 'its stream is not');
+    const before = brief.events.length;
+    await own.submit();
+    await brief.until(before + 9);
+    const revoked = await own.ask('DELETE', `/v1/tenants/acme/keys/${kid}`, { as: 'admin' });
+    assert.is(revoked.status, 200);
+    for (let tries = 0; tries < 150 && ended.length < 2; tries += 1) await pause(10);
+    assert.equal(ended.sort(), ['brief', 'view']);
+    assert.not.ok(brief.text().includes('keyRevoked'), 'nothing that came after the revocation was told');
+    await pause(100);
+    assert.is(ended.length, 2, 'the others go on');
+    for (const each of [other, operator]) each.leave();
+  } finally {
+    await own.end();
+  }
+});
+
 t('streams end when the life ends or the server stops', async () => {
   const own = await newWorld();
   const one = await follow('/v1/log', 'acme', {}, own);
