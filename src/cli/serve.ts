@@ -6,7 +6,7 @@
  * Test: `test/cli/operator.test.ts`.
  */
 import { readSettings } from '../config.ts';
-import { type Server, startServer } from '../main.ts';
+import { startServer } from '../main.ts';
 import { exits } from './exit.ts';
 import type { Output } from './output.ts';
 import { settingsFlags } from './serve-flags.ts';
@@ -14,36 +14,30 @@ import { settingsFlags } from './serve-flags.ts';
 /** Serves until SIGINT or SIGTERM; a second signal ends the process at once. */
 export async function serve(flags: Readonly<Record<string, unknown>>, out: Output): Promise<number> {
   const { settings } = readSettings(settingsFlags(flags));
-  const asked = signalled();
-  const server = await startServer(settings);
-  for (const line of server.banner) await quietly(out.line(line));
-  await quietly(out.line(`listening on ${server.url}`));
-  const failure = await Promise.race([asked, server.failed]);
-  if (typeof failure === 'string') return stopped(server, failure, out);
-  await server.stop().catch(() => undefined);
-  leaveSoon();
-  throw failure;
-}
-
-/** A server does not end because nobody reads its stdout. */
-const quietly = (writing: Promise<void>): Promise<void> => writing.catch(() => undefined);
-
-async function stopped(server: Server, signal: string, out: Output): Promise<number> {
-  out.note(`${signal}: stopping; once more ends it at once`);
-  const impatient = (): void => leave(exits.interrupted);
-  process.on('SIGINT', impatient);
-  process.on('SIGTERM', impatient);
+  const signals = listenForSignals();
   try {
-    await server.stop();
+    const server = await startServer(settings);
+    for (const line of server.banner) await quietly(out.line(line));
+    await quietly(out.line(`listening on ${server.url}`));
+    const reason = await Promise.race([signals.first, server.failed]);
+    if (typeof reason === 'string') out.note(`${reason}: stopping; once more ends it at once`);
+    const stopping = server.stop();
+    if (typeof reason !== 'string') {
+      await stopping.catch(() => undefined);
+      throw reason;
+    }
+    await stopping;
     return exits.done;
   } catch (error) {
     leaveSoon();
     throw error;
   } finally {
-    process.off('SIGINT', impatient);
-    process.off('SIGTERM', impatient);
+    signals.off();
   }
 }
+
+/** A server does not end because nobody reads its stdout. */
+const quietly = (writing: Promise<void>): Promise<void> => writing.catch(() => undefined);
 
 /** What a process that couldn't stop in order gets to print why, ms. */
 const lastWordsMs = 500;
@@ -68,17 +62,28 @@ function leave(code: number | string, looksLeft = looksMax): void {
   setTimeout(() => leave(code, looksLeft - 1), lookMs);
 }
 
-/** The first signal that asks for the end. */
-function signalled(): Promise<'SIGINT' | 'SIGTERM'> {
-  return new Promise((resolve) => {
-    const on = (signal: 'SIGINT' | 'SIGTERM') => (): void => {
-      process.off('SIGINT', interrupt);
-      process.off('SIGTERM', terminate);
-      resolve(signal);
-    };
-    const interrupt = on('SIGINT');
-    const terminate = on('SIGTERM');
-    process.on('SIGINT', interrupt);
-    process.on('SIGTERM', terminate);
+/**
+ * The first signal asks for the end, the second leaves at once. Why one listener for both, and never none in
+ * between: without a listener a signal ends the process on the spot, and with it the stop that has just begun.
+ */
+function listenForSignals(): { readonly first: Promise<'SIGINT' | 'SIGTERM'>; off(): void } {
+  let resolve: (signal: 'SIGINT' | 'SIGTERM') => void;
+  let asked = false;
+  const first = new Promise<'SIGINT' | 'SIGTERM'>((resolved) => {
+    resolve = resolved;
   });
+  const on = (signal: NodeJS.Signals): void => {
+    if (asked) leave(exits.interrupted);
+    else resolve(signal as 'SIGINT' | 'SIGTERM');
+    asked = true;
+  };
+  process.on('SIGINT', on);
+  process.on('SIGTERM', on);
+  return {
+    first,
+    off() {
+      process.off('SIGINT', on);
+      process.off('SIGTERM', on);
+    },
+  };
 }
