@@ -31,23 +31,32 @@ export function conclude(job: JobContext): Verdict {
 }
 
 /** Would this verdict give the job another attempt? Then a cancel can still prevent it. */
-export const retryable = (fact: Verdict['fact']): boolean => fact === 'job.queued' || fact === 'job.retryScheduled';
+export const retryable = (fact: Verdict['fact']): boolean =>
+  fact === 'job.queued' || fact === 'job.retryScheduled';
 
 function afterLoss(job: JobContext): Verdict {
-  if (job.losses <= job.lossesMax) return { fact: 'job.queued', after: job.reason === 'late' ? 'late' : 'lost' };
+  if (job.losses <= job.lossesMax)
+    return { fact: 'job.queued', after: job.reason === 'late' ? 'late' : 'lost' };
   const last = job.gone?.how === 'lost' ? job.gone.message : 'the guest did not start in time';
-  return { fact: 'job.failed', cause: causeOf('ERR_RUNNER_LOST', `${job.losses} attempts were lost; the last: ${last}`) };
+  return {
+    fact: 'job.failed',
+    cause: causeOf('ERR_RUNNER_LOST', `${job.losses} attempts were lost; the last: ${last}`),
+  };
 }
 
 function afterFailure(job: JobContext): Verdict {
   const { backoffMs, max } = job.spec?.attempts ?? { backoffMs: 0, max: 1 };
   if (job.failures < max) {
     // Doubling gives a broken dependency time to heal instead of hammering it.
-    return { fact: 'job.retryScheduled', backoffMs: Math.min(backoffMs * 2 ** (job.failures - 1), backoffMsMax) };
+    return {
+      fact: 'job.retryScheduled',
+      backoffMs: Math.min(backoffMs * 2 ** (job.failures - 1), backoffMsMax),
+    };
   }
   if (job.gone?.how === 'exited') {
     return { fact: 'job.failed', cause: causeOf('ERR_EXIT_CODE', `exit code ${job.gone.exitCode}`) };
   }
-  const { code, message } = job.gone?.how === 'crashed' ? job.gone : { code: 'ERR_INTERNAL' as const, message: 'no report' };
+  const { code, message } =
+    job.gone?.how === 'crashed' ? job.gone : { code: 'ERR_INTERNAL' as const, message: 'no report' };
   return { fact: 'job.failed', cause: causeOf(code, message) };
 }

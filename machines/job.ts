@@ -10,9 +10,9 @@
  * table compiled from this machine (`machines/compile.ts`).
  */
 import { assign, setup } from 'xstate';
+import type { Cause } from '../src/errors.ts';
 import type { FactData, JobFactType, Slot } from '../src/events/facts.ts';
 import type { JobSpec } from '../src/events/spec.ts';
-import type { Cause } from '../src/errors.ts';
 import { conclude, retryable } from './conclude.ts';
 
 /** Why an attempt is being stopped. A cancel overrides every other reason until the guest is gone. */
@@ -20,7 +20,11 @@ export type StopReason = 'late' | 'deadline' | 'cancel' | 'evict';
 
 /** How the present attempt's guest came to its end; it is certainly gone. */
 export type Gone =
-  | { readonly how: 'exited'; readonly exitCode: number; readonly result: { readonly bytes: number; readonly sha256: string } }
+  | {
+      readonly how: 'exited';
+      readonly exitCode: number;
+      readonly result: { readonly bytes: number; readonly sha256: string };
+    }
   | { readonly how: 'crashed'; readonly code: Cause['code']; readonly message: string }
   | { readonly how: 'stopped' }
   | { readonly how: 'lost'; readonly message: string };
@@ -72,7 +76,12 @@ export interface JobTimes {
 
 /** A fact as the machine sees it: a record's type, place, time and data. */
 export type JobFact = {
-  [T in JobFactType]: { readonly type: T; readonly seq: number; readonly at: number; readonly data: FactData<T> };
+  [T in JobFactType]: {
+    readonly type: T;
+    readonly seq: number;
+    readonly at: number;
+    readonly data: FactData<T>;
+  };
 }[JobFactType];
 
 /** A job before its first fact. */
@@ -145,7 +154,12 @@ export const jobMachine = setup({
   actions: {
     accept: assign((step) => {
       const { spec, lossesMax } = dataOf<'job.submitted'>(step);
-      return { ...entered(step), spec, lossesMax, times: { ...step.context.times, submittedAtMs: step.event.at } };
+      return {
+        ...entered(step),
+        spec,
+        lossesMax,
+        times: { ...step.context.times, submittedAtMs: step.event.at },
+      };
     }),
     keepReport: assign((step) => ({ affirmed: dataOf<'job.attested'>(step).affirms })),
     joinQueue: assign((step) => ({
@@ -170,7 +184,11 @@ export const jobMachine = setup({
       ...entered(step),
       times: { ...step.context.times, startedAtMs: step.event.at },
     })),
-    stopLate: assign((step) => ({ ...entered(step), reason: 'late' as const, losses: step.context.losses + 1 })),
+    stopLate: assign((step) => ({
+      ...entered(step),
+      reason: 'late' as const,
+      losses: step.context.losses + 1,
+    })),
     stopAtDeadline: assign((step) => ({ ...entered(step), reason: 'deadline' as const })),
     stopForCancel: assign((step) => ({ ...entered(step), reason: 'cancel' as const })),
     stopForEviction: assign((step) => ({ ...entered(step), reason: 'evict' as const })),
@@ -301,7 +319,14 @@ export type JobState =
   | EndState;
 export type EndState = 'succeeded' | 'failed' | 'timedOut' | 'expired' | 'cancelled' | 'rejected';
 
-const endStates: ReadonlySet<JobState> = new Set(['succeeded', 'failed', 'timedOut', 'expired', 'cancelled', 'rejected']);
+const endStates: ReadonlySet<JobState> = new Set([
+  'succeeded',
+  'failed',
+  'timedOut',
+  'expired',
+  'cancelled',
+  'rejected',
+]);
 
 /** Is this one of the six ends, never left? */
 export const isEnd = (state: JobState): state is EndState => endStates.has(state);

@@ -5,8 +5,9 @@
  * answered with a code and this sentence, and counted; nothing is dropped in silence.
  * Test: `test/machines/job-table.test.ts` asks for every pair.
  */
-import type { JobFactType } from '../src/events/facts.ts';
+
 import type { ErrorCode } from '../src/errors.ts';
+import type { JobFactType } from '../src/events/facts.ts';
 import { isEnd, type JobState } from './job.ts';
 
 /** What each fact needs in order to happen. */
@@ -14,7 +15,8 @@ const needs: Readonly<Record<JobFactType, string>> = {
   'job.submitted': 'a job is submitted once, as its first fact',
   'job.attested': 'one report is made, while the job is attesting',
   'job.rejected': 'only attestation rejects, and it is over once the job is queued',
-  'job.queued': 'a job queues with an affirming report, after its back-off, or when its verdict is to run again',
+  'job.queued':
+    'a job queues with an affirming report, after its back-off, or when its verdict is to run again',
   'job.selected': 'only a queued job can be selected',
   'job.unplaced': 'only a job that was selected can fail to be placed',
   'job.reserved': 'a slot is reserved for a selected job, once an attempt',
@@ -24,7 +26,8 @@ const needs: Readonly<Record<JobFactType, string>> = {
   'job.stopped': 'only a guest that is being stopped can be stopped',
   'job.lost': 'a runner can be lost only while it holds an attempt',
   'job.overdue': 'only a starting or running attempt can be overdue',
-  'job.cancelRequested': 'asked of a guest that may still run, or of an attempt that would be repeated, and only once',
+  'job.cancelRequested':
+    'asked of a guest that may still run, or of an attempt that would be repeated, and only once',
   'job.evicted': 'only a starting or running guest can be evicted',
   'job.released': 'a slot is released once, when its guest is gone',
   'job.retryScheduled': 'a retry follows a freed slot and a verdict that says so',
@@ -32,11 +35,16 @@ const needs: Readonly<Record<JobFactType, string>> = {
   'job.failed': 'failure follows a freed slot and a verdict that says so',
   'job.timedOut': 'a time-out follows a freed slot and an attempt stopped at its deadline',
   'job.expired': 'only a wait for attestation or for a slot can expire',
-  'job.cancelled': 'a job without slot is cancelled at once; with one, when the slot is free and the reason is cancel',
+  'job.cancelled':
+    'a job without slot is cancelled at once; with one, when the slot is free and the reason is cancel',
 };
 
 /** The code and the sentence for a fact that `state` has no transition for. */
-export function refusal(state: JobState, fact: JobFactType): { readonly code: ErrorCode; readonly reason: string } {
-  if (isEnd(state)) return { code: 'ERR_JOB_ENDED', reason: `the job has ended (${state}); an end is never left` };
+export function refusal(
+  state: JobState,
+  fact: JobFactType,
+): { readonly code: ErrorCode; readonly reason: string } {
+  if (isEnd(state))
+    return { code: 'ERR_JOB_ENDED', reason: `the job has ended (${state}); an end is never left` };
   return { code: 'ERR_NOT_IN_STATE', reason: `not in state ${state}: ${needs[fact]}` };
 }

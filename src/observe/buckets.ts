@@ -1,8 +1,8 @@
 /**
  * A histogram that costs next to nothing to feed: counts in a typed array, read only when someone scrapes.
  *
- * Why our own: a million facts a minute each pay for an observation. prom-client's takes 0.25–0.35 µs
- * (it hashes label sets), this 0.006 µs; what it exposes is the same text.
+ * Why our own: a million facts a minute each pay for an observation. prom-client's
+ * hashes label sets each time, this adds one to an array; what it exposes is the same text.
  * Test: `test/observe/metrics.test.ts`.
  */
 export class Buckets {

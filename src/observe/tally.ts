@@ -3,7 +3,7 @@
  *
  * Why the whole log and not "since this process started": then one law holds that anyone can check,
  * *each counter equals the number of its facts up to `berth_log_seq`*, and a restart loses no count that
- * nobody had scraped yet. Prometheus copes with both. The price: replay folds this too, 0.1–0.2 µs a fact.
+ * nobody had scraped yet. Prometheus copes with both. The price: replay folds this too.
  * Test: `test/observe/metrics.test.ts`.
  */
 import { isEnd, type JobState } from '../../machines/job.ts';

@@ -5,7 +5,7 @@
  * of the request that brought it (traceparent in), the guest's caller can join the job's (traceparent out), and
  * any exporter of that world is a span processor handed in here. Nothing is registered globally.
  *
- * Why so lazy: nine spans a job cost 16 µs, as much as the rest of the job. Kept are the facts' times;
+ * Why so lazy: making nine spans costs a good part of what the rest of the job costs. Kept are the facts' times;
  * spans are made for those jobs that someone looks at, or that are sampled for export.
  *
  * What a crash costs: a job whose end is durable but whose spans were not yet sent is not exported. Ids are

@@ -14,6 +14,7 @@ import { parseArgs } from 'node:util';
 import { openFileLog } from '../../src/log/file.ts';
 import { nodeSha256 } from '../../src/log/hash-node.ts';
 import { nodeDisk } from '../../src/log/node-disk.ts';
+import { foldCosts } from './fold.ts';
 import { jobsOverHttp } from './jobs.ts';
 
 const { values } = parseArgs({
@@ -92,6 +93,8 @@ say('bare append, 512 records a sync …');
 const bare = await bareAppends(200);
 say('log append, 512 facts a sync …');
 const own = await logAppends(200);
+say('folding: compiled table and XState …');
+const fold = foldCosts(5_000);
 say('bare reused child …');
 const child = await bareChild(2_000);
 say(`${values.jobs} no-op jobs over HTTP …`);
@@ -108,6 +111,7 @@ const result = {
   node: process.version,
   cores: cpus().length,
   appends: { bareRecordsPerSecond: bare, factsPerSecond: own, ratio: own / bare },
+  fold: { ...fold, ratio: fold.xstateUs / fold.tableUs },
   child: { bareRoundTripsPerSecond: child, jobsToRoundTripsRatio: jobs.jobsPerSecond / child },
   jobs,
 };
@@ -119,6 +123,7 @@ else {
   process.stdout.write(
     [
       `append    ${fixed(own)} facts/s durable, ${fixed(own / bare, 2)} of a bare write + fdatasync (${fixed(bare)}/s)`,
+      `fold      ${fixed(fold.tableUs, 2)} µs a fact by the table, ${fixed(fold.xstateUs, 1)} by XState's transition(): ${fixed(fold.xstateUs / fold.tableUs)} times`,
       `jobs      ${fixed(jobs.jobsPerSecond)} jobs/s end to end over HTTP, signed; ${fixed(jobs.jobsPerSecond / child, 2)} of a bare child's round trips (${fixed(child)}/s)`,
       `accepted  p50 ${fixed(jobs.acceptedMs.p50, 1)} ms, p99 ${fixed(jobs.acceptedMs.p99, 1)} ms (request to 202, ${values['in-flight']} in flight)`,
       `alone     p50 ${fixed(jobs.aloneMs.p50, 1)} ms, p99 ${fixed(jobs.aloneMs.p99, 1)} ms (submitted to ended, one job at a time)`,
