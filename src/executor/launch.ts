@@ -10,7 +10,7 @@ import { accessSync, constants, mkdirSync, renameSync, writeFileSync } from 'nod
 import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { buildSync } from 'esbuild';
-import { dataBytes, hasProc } from './processes.ts';
+import { dataBytes, hasProc } from '../process-stat.ts';
 
 /** Programs that put up a wall each; all from util-linux and coreutils. */
 export type Tool = 'setpriv' | 'nice' | 'prlimit';

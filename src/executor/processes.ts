@@ -1,64 +1,21 @@
 /**
- * Runner processes as the operating system sees them, and the durable list of them.
+ * The durable list of runner processes.
  *
  * Why a list on disk: a controller that was killed can't tell its successor which processes it left
  * behind, and a job must not be called lost while its guest may still run. So each runner is written
  * down, durably, before its first job, and the next controller makes sure that all of these are gone.
- * A process id alone is no name, since ids are used again; id and start time together are one.
+ * What makes a process id a name: `../process-stat.ts`.
  * Test: `test/executor/processes.test.ts`.
  */
-import { existsSync, readFileSync } from 'node:fs';
 import { open, readdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Clock, systemClock } from '../clock.ts';
+import { bootId, isRunning, type ProcessName, processStat } from '../process-stat.ts';
 
 /** A SIGKILLed process leaves within milliseconds, unless the kernel holds it in a device. */
 const goneMsMax = 10_000;
 const pollMs = 5;
 const recordName = /^([1-9][0-9]{0,9})\.json$/;
-
-/** Does this machine tell about processes in /proc? Only Linux does. */
-export function hasProc(): boolean {
-  return existsSync('/proc/self/stat');
-}
-
-interface ProcessStat {
-  /** `R` running, `S` sleeping, `T` stopped, `Z` zombie, `X` dead … */
-  readonly state: string;
-  /** When it started, in clock ticks since boot: field 22 of /proc/PID/stat. */
-  readonly startTicks: string;
-}
-
-/** What /proc says of a process; null when there is none of that id (or no /proc). */
-export function processStat(pid: number): ProcessStat | null {
-  try {
-    const text = readFileSync(`/proc/${pid}/stat`, 'utf8');
-    // Field 2 is the program's name in parentheses, and may contain spaces and parentheses itself.
-    const fields = text.slice(text.lastIndexOf(')') + 2).split(' ');
-    return { state: fields[0] ?? '?', startTicks: fields[19] ?? '?' };
-  } catch {
-    return null;
-  }
-}
-
-/** Private writable memory of a process, bytes: what RLIMIT_DATA counts. Null when it can't be told. */
-export function dataBytes(pid: number): number | null {
-  try {
-    const kib = /^VmData:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1];
-    return kib === undefined ? null : Number(kib) * 1024;
-  } catch {
-    return null;
-  }
-}
-
-/** Which boot this is; start times of another boot mean nothing. */
-function bootId(): string {
-  try {
-    return readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
-  } catch {
-    return '';
-  }
-}
 
 /**
  * Writes `dir/<pid>.json` durably: file and folder are synced before it resolves.
@@ -130,11 +87,9 @@ export async function killFormerRunners(dir: string, clock: Clock = systemClock)
 }
 
 async function isStillAlive(dir: string, pid: number): Promise<boolean> {
-  const stat = processStat(pid);
-  if (stat === null || stat.state === 'Z' || stat.state === 'X') return false;
   try {
-    const record = JSON.parse(await readFile(join(dir, `${pid}.json`), 'utf8')) as Record<string, unknown>;
-    return record['startTicks'] === stat.startTicks && record['bootId'] === bootId();
+    const record = JSON.parse(await readFile(join(dir, `${pid}.json`), 'utf8')) as ProcessName;
+    return isRunning({ ...record, pid });
   } catch {
     // A torn record: its write was not durable, so this runner never had a job, and its pipe has ended.
     return false;

@@ -2,8 +2,8 @@
  * One controller a data directory.
  *
  * Why: two writers would each give out seq 7, and each would believe it. Epochs in the records let a reader
- * notice that afterwards; the lock prevents it. A lock file names its holder by pid *and* process start
- * time: pids are used again, so a pid alone would keep a dead controller's lock alive.
+ * notice that afterwards; the lock prevents it. A lock file names its holder by pid, process start time *and* boot:
+ * pids are used again, so a pid alone would keep a dead controller's lock alive (`../process-stat.ts`).
  *
  * Why the files are numbered, `lock.1`, `lock.2` …: "remove the dead one, then make mine" has a gap in which two can
  * both succeed. Here nobody removes what he does not hold. Whoever finds the highest number dead makes the next
@@ -12,10 +12,10 @@
  * don't. Test: `test/log/lock.test.ts`.
  */
 import { randomBytes } from 'node:crypto';
-import { readFileSync } from 'node:fs';
 import { link, mkdir, open, readdir, readFile, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { BerthError } from '../errors.ts';
+import { bootId, isRunning, processStat } from '../process-stat.ts';
 
 export interface DirectoryLock {
   /** Gives the directory back. Idempotent; never takes away a lock that is another's. */
@@ -26,6 +26,8 @@ interface Holder {
   readonly pid: number;
   /** Clock ticks since boot at which the process started; null where there is no /proc. */
   readonly start: string | null;
+  /** The boot that these ticks count from; null in locks of versions that did not write it. */
+  readonly bootId: string | null;
 }
 
 /** Contenders that may come in between before we give up. */
@@ -39,7 +41,11 @@ const released = '{}';
  */
 export async function lockDataDirectory(dir: string): Promise<DirectoryLock> {
   await mkdir(dir, { recursive: true });
-  const own: Holder = { pid: process.pid, start: startOf(process.pid) };
+  const own: Holder = {
+    pid: process.pid,
+    start: processStat(process.pid)?.startTicks ?? null,
+    bootId: bootId(),
+  };
   const draft = join(dir, `lock.draft.${process.pid}.${randomBytes(8).toString('hex')}`);
   await writeSynced(draft, JSON.stringify(own));
   try {
@@ -110,7 +116,10 @@ const inUse = (dir: string, text: string): BerthError =>
 function alive(text: string): boolean {
   const holder = holderOf(text);
   if (holder === null) return false;
-  return holder.start === null ? exists(holder.pid) : startOf(holder.pid) === holder.start;
+  const { pid, start } = holder;
+  return start === null
+    ? exists(pid)
+    : isRunning({ pid, startTicks: start, bootId: holder.bootId ?? bootId() });
 }
 
 function exists(pid: number): boolean {
@@ -126,20 +135,8 @@ function holderOf(text: string): Holder | null {
   try {
     const holder = JSON.parse(text) as Partial<Holder>;
     return Number.isSafeInteger(holder.pid) && holder.pid! > 0
-      ? { pid: holder.pid!, start: holder.start ?? null }
+      ? { pid: holder.pid!, start: holder.start ?? null, bootId: holder.bootId ?? null }
       : null;
-  } catch {
-    return null;
-  }
-}
-
-/** Field 22 of /proc/PID/stat; null when the process is gone, is a zombie, or there is no /proc. */
-function startOf(pid: number): string | null {
-  try {
-    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
-    // The name, field 2, may hold spaces and parentheses: count from its last one.
-    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-    return fields[0] === 'Z' || fields[0] === 'X' ? null : (fields[19] ?? null);
   } catch {
     return null;
   }

@@ -8,7 +8,8 @@ import * as assert from 'uvu/assert';
 import { systemClock } from '../../src/clock.ts';
 import type { Backend, Run, RunOutcome, RunRequest } from '../../src/executor/backend.ts';
 import { startWasmPool } from '../../src/executor/pool.ts';
-import { killFormerRunners, processStat } from '../../src/executor/processes.ts';
+import { killFormerRunners } from '../../src/executor/processes.ts';
+import { processStat } from '../../src/process-stat.ts';
 import { suite } from '../suite.ts';
 import { deepModule, guests, requestFor, sampleGuest } from './guests.ts';
 

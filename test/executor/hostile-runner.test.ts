@@ -9,7 +9,7 @@ import * as assert from 'uvu/assert';
 import { systemClock } from '../../src/clock.ts';
 import type { Backend } from '../../src/executor/backend.ts';
 import { startWasmPool } from '../../src/executor/pool.ts';
-import { processStat } from '../../src/executor/processes.ts';
+import { processStat } from '../../src/process-stat.ts';
 import { suite } from '../suite.ts';
 import { guests, requestFor } from './guests.ts';
 

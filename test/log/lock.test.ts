@@ -1,10 +1,11 @@
 /** One controller a data directory, whatever way the one before ended. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { readdir, writeFile } from 'node:fs/promises';
+import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import * as assert from 'uvu/assert';
 import { lockDataDirectory } from '../../src/log/lock.ts';
+import { bootId } from '../../src/process-stat.ts';
 import { suite } from '../suite.ts';
 import { codeOf, withFolder } from './drafts.ts';
 
@@ -68,6 +69,23 @@ t('a pid that another process has got since does not keep the lock', () =>
   withFolder(async (dir) => {
     await writeFile(join(dir, 'lock.1'), JSON.stringify({ pid: process.pid, start: '1', nonce: 'x' }));
     await (await lockDataDirectory(dir)).release();
+  }),
+);
+
+t('a process of another boot does not keep the lock, whatever its id and start time', () =>
+  withFolder(async (dir) => {
+    const own = await lockDataDirectory(dir);
+    const [name] = await readdir(dir);
+    const held = JSON.parse(await readFile(join(dir, name!), 'utf8')) as Record<string, unknown>;
+    assert.equal([held['pid'], held['bootId']], [process.pid, bootId()]);
+    await own.release();
+    const path = join(dir, 'lock.9');
+    await writeFile(path, JSON.stringify({ ...held, bootId: 'another boot' }));
+    await (await lockDataDirectory(dir)).release();
+    // Locks of the version that wrote no boot are still believed.
+    const { bootId: _, ...old } = held;
+    await writeFile(join(dir, 'lock.99'), JSON.stringify(old));
+    assert.is(await codeOf(() => lockDataDirectory(dir)), 'ERR_DATA_LOCKED');
   }),
 );
 
