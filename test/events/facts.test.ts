@@ -72,7 +72,7 @@ const anySpec = fc.record(
     env: fc.dictionary(fc.stringMatching(/^[A-Z_][A-Z0-9_]{0,8}$/), fc.string(), { maxKeys: 6 }),
     gpus: fc.integer({ min: 1, max: 8 }),
     input: digests,
-    labels: fc.dictionary(fc.stringMatching(/^[A-Za-z0-9][A-Za-z0-9_.-]{0,8}$/), fc.string(), { maxKeys: 6 }),
+    labels: fc.dictionary(fc.stringMatching(/^[A-Za-z][A-Za-z0-9_.-]{0,8}$/), fc.string(), { maxKeys: 6 }),
     limits: fc.record(
       {
         wallMs: fc.integer({ min: 1, max: 86_400_000 }),

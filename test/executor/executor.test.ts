@@ -1,5 +1,6 @@
 /** The executor: makes the world agree with the log, starts nothing twice and nothing that is no longer wanted. */
 import * as assert from 'uvu/assert';
+import { BerthError } from '../../src/errors.ts';
 import type { RunOutcome } from '../../src/executor/backend.ts';
 import { Executor, type ResultStore } from '../../src/executor/executor.ts';
 import type { Command } from '../../src/jobs/commands.ts';
@@ -76,38 +77,56 @@ t(
   },
 );
 
-t(
-  'a result is stored before its exit is reported, and a result that can not be stored is a loss',
-  async () => {
-    let release = (): void => undefined;
-    const waiting = new Promise<void>((resolve) => {
-      release = resolve;
-    });
-    const putBytes = async () => {
-      await waiting;
+/** Runs one job to its guest's good exit; the store is `putBytes`. */
+async function exitedWith(putBytes: ResultStore['putBytes']): Promise<Bench> {
+  const bench = new Bench(3, { putBytes });
+  bench.executor.start(bench.backend);
+  bench.desk.bring('a', 'starting');
+  await bench.act();
+  bench.backend.live[0]?.start();
+  await bench.act();
+  bench.reports();
+  bench.backend.live[0]?.finish(exited);
+  await bench.act();
+  return bench;
+}
+
+t('a result is stored before its exit is reported', async () => {
+  let release = (): void => undefined;
+  const waiting = new Promise<void>((resolve) => {
+    release = resolve;
+  });
+  const bench = await exitedWith(async () => waiting.then(() => ({ sha256: 'e'.repeat(64), bytes: 3 })));
+  assert.equal(bench.reports(), [], 'reported before the result was durable');
+  release();
+  await bench.act();
+  assert.equal(bench.reports(), ['job.exited']);
+});
+
+t('a result without room is the end of the attempt, and says so', async () => {
+  const bench = await exitedWith(() => Promise.reject(new BerthError('ERR_BLOB_QUOTA', 'used up')));
+  assert.equal(bench.reports(), ['job.crashed']);
+});
+
+t('a result that the disk does not take is kept until it does, or until nobody wants it', async () => {
+  for (const cancelled of [false, true]) {
+    let tries = 0;
+    const bench = await exitedWith(async () => {
+      tries += 1;
+      if (tries < 3) throw new Error('EIO');
       return { sha256: 'e'.repeat(64), bytes: 3 };
-    };
-    for (const [store, expected] of [
-      [{ putBytes }, 'job.exited'],
-      [{ putBytes: () => Promise.reject(new Error('no room')) }, 'job.lost'],
-    ] as const) {
-      const bench = new Bench(3, store);
-      bench.executor.start(bench.backend);
-      bench.desk.bring('a', 'starting');
+    });
+    assert.equal(bench.reports(), []);
+    if (cancelled) bench.desk.do(bench.desk.step('CancelJob', 'a'));
+    for (let i = 0; i < 3; i += 1) {
       await bench.act();
-      bench.backend.live[0]?.start();
-      await bench.act();
-      bench.reports();
-      bench.backend.live[0]?.finish(exited);
-      await bench.act();
-      if (expected === 'job.exited')
-        assert.equal(bench.reports(), [], 'reported before the result was durable');
-      release();
-      await bench.act();
-      assert.equal(bench.reports(), [expected]);
+      bench.desk.clock.advance(1_000);
     }
-  },
-);
+    await bench.act();
+    assert.equal(bench.reports(), [cancelled ? 'job.stopped' : 'job.exited']);
+    assert.is(bench.backend.fencesStarted.length, 1, 'the guest is not run again for it');
+  }
+});
 
 t('nothing is started for a fact that is not durable', async () => {
   const bench = new Bench();
