@@ -10,6 +10,7 @@ import { availableParallelism } from 'node:os';
 import { z } from 'zod';
 import { BerthError } from './errors.ts';
 import { policies } from './scheduler/policies.ts';
+import { type FleetGpu, fleetOfJson, fleetOfPreset } from './slots/fleet-setting.ts';
 
 const whole = (min: number, max: number) => z.coerce.number().int().min(min).max(max);
 const flag = z.preprocess(
@@ -20,11 +21,15 @@ const flag = z.preprocess(
 /** One core is left to the controller: guests that starve it would starve their own deadlines. */
 const runnersDefault = Math.max(1, availableParallelism() - 1);
 
+const portMax = 65_535;
+const portOf = (listen: string): number => Number(listen.slice(listen.lastIndexOf(':') + 1));
+
 export const settingsSchema = z.strictObject({
   /** HOST:PORT. Port 0 takes a free one and prints it. Beyond loopback, put TLS in front. */
   listen: z
     .string()
     .regex(/^(\[[0-9a-fA-F:]+\]|[A-Za-z0-9.-]+):[0-9]{1,5}$/, 'must be HOST:PORT')
+    .refine((listen) => portOf(listen) <= portMax, `the port must be 0 to ${portMax}`)
     .default('127.0.0.1:7070'),
   /** Log, blobs, keys and runner records. One controller a directory. */
   data: z.string().min(1).default('data'),
@@ -91,8 +96,9 @@ export const environmentName = (setting: string): string =>
 const fileDefault = 'berth.json';
 
 /**
- * Settings from all four sources.
- * Throws ERR_CONFIG, naming setting, source and bound.
+ * Settings from all four sources; the fleet, too, is known to be one before anything is started on its account.
+ *
+ * Throws ERR_USAGE when the value that is off was typed as a flag, else ERR_CONFIG; both name setting, source and bound.
  */
 export function readSettings(
   flags: Readonly<Record<string, unknown>>,
@@ -117,11 +123,35 @@ export function readSettings(
     sources[name] = source;
     if (source !== 'default') values[name] = value;
   }
+  const wrong = (name: SettingName, message: string, cause?: unknown): BerthError =>
+    new BerthError(
+      sources[name] === 'flag' ? 'ERR_USAGE' : 'ERR_CONFIG',
+      `${name} (from ${sources[name]}): ${message}`,
+      { cause },
+    );
   const parsed = settingsSchema.safeParse(values);
-  if (parsed.success) return { settings: Object.freeze(parsed.data), sources };
-  const [issue] = parsed.error.issues;
-  const name = String(issue?.path[0]) as SettingName;
-  throw new BerthError('ERR_CONFIG', `${name} (from ${sources[name]}): ${issue?.message}`);
+  if (!parsed.success) {
+    const [issue] = parsed.error.issues;
+    throw wrong(String(issue?.path[0]) as SettingName, String(issue?.message));
+  }
+  try {
+    readFleet(parsed.data.fleet);
+  } catch (cause) {
+    throw wrong('fleet', (cause as Error).message.replace(/^--fleet: /, ''), cause);
+  }
+  return { settings: Object.freeze(parsed.data), sources };
+}
+
+/** The GPUs that the fleet setting names: COUNTxBOARD[,…], or a file when it ends in `.json` or holds a slash. Throws ERR_CONFIG. */
+export function readFleet(setting: string): readonly FleetGpu[] {
+  if (!/\.json$|\//.test(setting)) return fleetOfPreset(setting);
+  let text: string;
+  try {
+    text = readFileSync(setting, 'utf8');
+  } catch (cause) {
+    throw new BerthError('ERR_CONFIG', `--fleet: ${(cause as Error).message}`, { cause });
+  }
+  return fleetOfJson(text);
 }
 
 function readFile(named: string | undefined): Record<string, unknown> {

@@ -13,7 +13,7 @@ import { bannerOf } from './banner.ts';
 import { openBlobs } from './blobs/blobs.ts';
 import { startCollector } from './blobs/collector.ts';
 import { randomIds, systemClock } from './clock.ts';
-import type { Settings } from './config.ts';
+import { readFleet, type Settings } from './config.ts';
 import { Controller, type ControllerParts } from './controller.ts';
 import { addDemoTenants } from './demo-tenants.ts';
 import { BerthError } from './errors.ts';
@@ -33,7 +33,6 @@ import { createLogger } from './observe/logger.ts';
 import { createMetrics } from './observe/metrics.ts';
 import { createTraces } from './observe/trace.ts';
 import { createWindows } from './observe/windows.ts';
-import { type FleetGpu, fleetOfJson, fleetOfPreset } from './slots/fleet-setting.ts';
 import { defaultTerms, type Tenant } from './tenants/tenants.ts';
 import { startPublication } from './views/nats.ts';
 
@@ -206,7 +205,7 @@ function partsOf(
     runners,
     stopMs,
   } = settings;
-  const fleet = fleetOf(settings.fleet);
+  const fleet = readFleet(settings.fleet);
   const runnersDirectory = join(dataDirectory, 'runners');
   return (trustedSeq, onFault) =>
     Controller.begin({
@@ -253,16 +252,6 @@ function partsOf(
       acceptTornTail,
       onFault,
     });
-}
-
-function fleetOf(setting: string): readonly FleetGpu[] {
-  if (!/\.json$|\//.test(setting)) return fleetOfPreset(setting);
-  try {
-    return fleetOfJson(readFileSync(setting, 'utf8'));
-  } catch (cause) {
-    if (cause instanceof BerthError) throw cause;
-    throw new BerthError('ERR_CONFIG', `--fleet: ${(cause as Error).message}`, { cause });
-  }
 }
 
 interface BusParts {
@@ -312,4 +301,3 @@ function hostAndPort(listen: string): { host: string; port: number } {
   const at = listen.lastIndexOf(':');
   return { host: listen.slice(0, at).replace(/^\[|\]$/g, ''), port: Number(listen.slice(at + 1)) };
 }
-

@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import * as assert from 'uvu/assert';
-import { environmentName, readSettings, type SettingName, settingsSchema } from '../src/config.ts';
+import { environmentName, readFleet, readSettings, type SettingName, settingsSchema } from '../src/config.ts';
 import { suite } from './suite.ts';
 
 const t = suite('settings');
@@ -14,11 +14,15 @@ const file = (content: string): string => {
   writeFileSync(path, content);
   return path;
 };
-const throwsConfig = (run: () => unknown, message: RegExp): void =>
-  assert.throws(run, (error: { code?: string; message: string }) => {
-    if (error.code !== 'ERR_CONFIG' || !message.test(error.message)) throw error;
-    return true;
-  });
+const throwsCode =
+  (code: string) =>
+  (run: () => unknown, message: RegExp): void =>
+    assert.throws(run, (error: { code?: string; message: string }) => {
+      if (error.code !== code || !message.test(error.message)) throw error;
+      return true;
+    });
+const throwsConfig = throwsCode('ERR_CONFIG');
+const throwsUsage = throwsCode('ERR_USAGE');
 
 t('flag beats environment beats file beats default, and each says who won', () => {
   const config = file('{"queuedMax": 30, "attestMs": 40, "lossesMax": 5}');
@@ -53,14 +57,40 @@ t('a value out of bounds is refused with setting, source and bound', () => {
     ['queuedMax', '0', /^queuedMax .*1/],
     ['blobBytesMax', String(64 * 1024 * 1024 + 1), /^blobBytesMax .*67108864/],
     ['listen', 'localhost', /^listen .*HOST:PORT/],
+    ['listen', '127.0.0.1:65536', /^listen .*0 to 65535/],
+    ['listen', '127.0.0.1:99999', /^listen .*0 to 65535/],
+    ['fleet', '3xBOGUS', /^fleet \(from flag\): "3xBOGUS" is not COUNTxBOARD .*H100-80GB/],
+    ['fleet', '2xH100-80GB,', /^fleet .*COUNTxBOARD/],
+    ['fleet', '10001xH100-80GB', /^fleet .*at most 10000/],
+    ['fleet', './none.json', /^fleet .*none\.json/],
     ['log', 'nats', /^log .*file.*memory/],
     ['policy', 'lottery', /^policy .*fifo.*round-robin/],
     ['demo', 'perhaps', /^demo /],
     ['shutdown', 'now', /^shutdown .*finish.*requeue/],
   ];
-  for (const [name, value, message] of wrong)
-    throwsConfig(() => readSettings({ [name]: value }, {}), message);
+  for (const [name, value, message] of wrong) throwsUsage(() => readSettings({ [name]: value }, {}), message);
+});
+
+t('a bad value is a fault of the command line only when it was typed there', () => {
+  throwsUsage(() => readSettings({ runners: '257' }, {}), /^runners \(from flag\)/);
   throwsConfig(() => readSettings({}, { BERTH_RUNNERS: '257' }), /^runners \(from environment\)/);
+  throwsConfig(() => readSettings({}, { BERTH_FLEET: '3xBOGUS' }), /^fleet \(from environment\): "3xBOGUS"/);
+  throwsConfig(() => readSettings({ config: file('{"fleet": "3xBOGUS"}') }, {}), /^fleet \(from file\)/);
+  assert.is(readSettings({ fleet: '1xA30-24GB' }, { BERTH_FLEET: '3xBOGUS' }).settings.fleet, '1xA30-24GB');
+});
+
+t('a fleet may be a file, and it is read before it is believed', () => {
+  const path = join(folder, 'fleet.json');
+  writeFileSync(path, '[{"id":"left","board":"A30-24GB"}]');
+  assert.is(readSettings({ fleet: path }, {}).settings.fleet, path);
+  assert.equal(readFleet(path), [{ id: 'left', board: 'A30-24GB', enforcement: 'simulated' }]);
+  writeFileSync(path, '[{"id":"left","board":"V100"}]');
+  throwsUsage(() => readSettings({ fleet: path }, {}), /^fleet \(from flag\): 0\.board/);
+});
+
+t('every port from 0 to 65535 may be listened at, on a name, an IPv4 and an IPv6 address', () => {
+  for (const listen of ['localhost:0', '127.0.0.1:65535', '[::1]:7070', '0.0.0.0:00080'])
+    assert.is(readSettings({ listen }, {}).settings.listen, listen);
 });
 
 t('an empty variable of the environment is none: it does not quietly mean nought', () => {

@@ -7,12 +7,13 @@
  */
 import { readFileSync } from 'node:fs';
 import { Command, CommanderError, Option } from 'commander';
+import { BerthError } from '../errors.ts';
 import { addBlobCommands } from './blob.ts';
 import { completionScript, type Shell, shells } from './completion.ts';
 import { addConfigCommands } from './config.ts';
 import { Context, flagsOf } from './context.ts';
 import { doctor } from './doctor.ts';
-import { describeFailure, exits, StdoutClosed, usage, withId } from './exit.ts';
+import { CommandError, describeFailure, exits, StdoutClosed, usage, withId } from './exit.ts';
 import { addJobCommands } from './job.ts';
 import { addKeyCommands } from './key.ts';
 import { addLogCommands } from './log.ts';
@@ -61,6 +62,9 @@ async function runAction(action: Parameters<Run>[0], args: readonly unknown[]): 
     const { exit } = describeFailure(error);
     // Whatever broke because of Ctrl-C needs no words, unless the command has its own.
     if (abort.signal.aborted && exit !== exits.interrupted) return exits.interrupted;
+    // A flag whose value is off is told by what checks the settings, which knows nothing of commands.
+    if (error instanceof BerthError && error.code === 'ERR_USAGE' && !(error instanceof CommandError))
+      throw usage(error.message, `${pathOf(command)} --help`);
     const [first] = command.registeredArguments;
     throw first?.name() === 'id' ? withId(error, String(args[0])) : error;
   } finally {

@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -57,10 +58,43 @@ t('config show prints each setting with the source that won', async () => {
   assert.equal(of('listen'), ['127.0.0.1:7070', 'default']);
 });
 
-t('a setting out of bounds names the setting, its source and the next command', async () => {
-  const { code, stderr } = await run(['config', 'show', '--runners', '9999']);
-  assert.is(code, 1);
-  assert.match(stderr, /^error ERR_CONFIG: runners \(from flag\): .*256.*\nnext: berth config show\n$/);
-});
+t(
+  'a flag out of bounds is exit 2, an environment or a file out of bounds exit 1; nothing is started',
+  async () => {
+    const data = join(folder, 'never-made');
+    const flags: [string, string, RegExp][] = [
+      ['--listen', 'foo', /listen \(from flag\): must be HOST:PORT/],
+      ['--listen', '127.0.0.1:99999', /listen \(from flag\): the port must be 0 to 65535/],
+      ['--runners', 'x', /runners \(from flag\): /],
+      ['--policy', 'zz', /policy \(from flag\): .*round-robin/],
+      ['--log', 'zz', /log \(from flag\): .*memory/],
+      ['--fleet', '3xBOGUS', /fleet \(from flag\): "3xBOGUS" is not COUNTxBOARD/],
+    ];
+    for (const [flag, value, message] of flags) {
+      const { code, text, stderr } = await run(['serve', '--data', data, flag, value]);
+      assert.equal([code, text], [2, ''], `${flag} ${value}: ${stderr}`);
+      assert.match(stderr, message);
+      assert.match(stderr, /^error ERR_USAGE: .*\nnext: berth serve --help\n$/);
+    }
+    const config = join(folder, 'wrong.json');
+    await writeFile(config, JSON.stringify({ fleet: '3xBOGUS' }));
+    const [variable, file] = await Promise.all([
+      run(['serve', '--data', data], { env: { BERTH_LISTEN: 'foo' } }),
+      run(['serve', '--data', data, '--config', config]),
+    ]);
+    assert.is(variable.code, 1);
+    assert.match(
+      variable.stderr,
+      /^error ERR_CONFIG: listen \(from environment\): .*\nnext: berth config show\n$/,
+    );
+    assert.is(file.code, 1);
+    assert.match(
+      file.stderr,
+      /^error ERR_CONFIG: fleet \(from file\): "3xBOGUS" .*\nnext: berth config show\n$/,
+    );
+    assert.not.ok(existsSync(data), 'a data directory was made');
+  },
+  { limitMs: 60_000 },
+);
 
 t.run();
