@@ -81,6 +81,8 @@ export class Controller {
   /** What recovery found: the state it came back to, and after which seq. */
   readonly recovered: { readonly stateHash: string; readonly ofSeq: number };
   readonly #parts: ControllerParts;
+  /** The log need not report its cut again. */
+  readonly #settled: OpenedLog['settled'];
   readonly #cast: Cast;
   readonly #host: Host;
   readonly #pump: Pump;
@@ -120,6 +122,7 @@ export class Controller {
     this.#cast = cast;
     this.log = opened.log;
     this.cut = opened.cut;
+    this.#settled = opened.settled;
     this.state = state;
     this.views = views;
     this.gate = gate;
@@ -170,9 +173,10 @@ export class Controller {
     await this.#note('controller.recovered', {
       ...(cut ? { bytes: cut.bytes } : {}),
       epoch: this.log.epoch,
-      ...(cut ? { fromSeq: cut.fromSeq, lostIds: cut.ids.length } : {}),
+      ...(cut ? { fromSeq: cut.fromSeq, lostIds: cut.idCount } : {}),
       ...this.recovered,
     });
+    await this.#settled();
     const { tornFrom } = this.state.controller;
     if (tornFrom !== null && acceptTornTail)
       await this.#note('controller.tailAccepted', { fromSeq: tornFrom });

@@ -233,6 +233,7 @@ function partsOf(
                 disk: nodeDisk,
                 sha256: nodeSha256,
                 onRecords,
+                onCut: (cut) => logger('error', 'cut from the end of the log', { cut }),
                 ...(trustedSeq === null ? {} : { trustedSeq }),
               });
         return { ...opened, log: metrics.timed(opened.log) };

@@ -9,7 +9,7 @@ import { suite } from './suite.ts';
 
 const t = suite('controller');
 const exited = { how: 'exited', exitCode: 0, stdout: new Uint8Array() } as const;
-const cut = { fromSeq: 6, bytes: 120, file: 'x.torn', ids: ['job.acme.a:3'] };
+const cut = { fromSeq: 6, bytes: 120, file: 'x.torn', ids: ['job.acme.a:3'], idCount: 1 };
 
 t('a life begins with recovered, configured and the fleet, in this order and durable', async () => {
   const life = new LifeOnDisk();

@@ -54,7 +54,7 @@ export class LifeOnDisk {
       openLog: async (onRecords) => {
         const { log } = openCrashLog(this.disk, onRecords);
         this.#log = log as CrashLog;
-        return { log, cut };
+        return { log, cut, settled: async () => undefined };
       },
       killFormerGuests: async () => {
         await this.backend.stop();

@@ -61,7 +61,7 @@ class Bench {
     if (trouble) throw trouble;
     this.log = new SickLog(this.disk.disk);
     onRecords(this.disk.disk.records);
-    return { log: this.log, cut: null };
+    return { log: this.log, cut: null, settled: async () => undefined };
   }
 
   /** Waits for `promise`, the disk writing and time passing. */

@@ -16,6 +16,7 @@ import { Places } from './places.ts';
 import { Recent } from './recent.ts';
 import { closeSegments, corrupt, type Damage, openSegments, type ScanEnd, scanSegments } from './scan.ts';
 import { type Segment, segmentBytesMaxDefault } from './segment.ts';
+import { TornReport } from './torn-report.ts';
 
 export interface FileLogOptions {
   /** Folder of the segments; made when it is not there. */
@@ -30,6 +31,8 @@ export interface FileLogOptions {
    * the pages of the failed sync as clean without writing them.
    */
   readonly trustedSeq?: number;
+  /** Told of a cut as soon as it is made, before anything can fail that comes later; not of what `trustedSeq` drops. */
+  readonly onCut?: (cut: TailCut) => void;
   readonly segmentBytesMax?: number;
 }
 
@@ -49,57 +52,86 @@ interface Read {
 export async function openFileLog(options: FileLogOptions): Promise<OpenedLog> {
   const { dir, disk, sha256, trustedSeq, segmentBytesMax = segmentBytesMaxDefault } = options;
   await disk.mkdir(dir);
+  const report = await TornReport.read(dir, disk, sha256);
   const read: Read = { chain: new Chain(sha256), places: new Places(sha256), recent: new Recent() };
   const segments = await openSegments(dir, disk);
   try {
-    const end = await readAll(options, segments, read);
-    const cut =
-      trustedSeq === undefined
-        ? await cutTorn(options, segments, end)
-        : await dropUntrusted(options, segments, end, trustedSeq);
+    const end = await readAll(options, segments, read, report);
+    const cut = await mend(options, segments, end, report);
     await settle(options, segments);
+    await report.done();
     read.places.segments.push(...segments);
     const continueSegment = segments.length > 0 && (trustedSeq === undefined || segments.at(-1)!.end === 0);
-    const closed = end.closed && cut === null;
     const log = new FileLog({
       dir,
       disk,
       sha256,
       ...read,
       group: end.group,
-      closed,
+      closed: end.closed,
       continueSegment,
       segmentBytesMax,
     });
-    return { log, cut };
+    return { log, cut, settled: () => report.settle() };
   } catch (error) {
     await closeSegments(segments);
     throw error;
   }
 }
 
-async function readAll(options: FileLogOptions, segments: readonly Segment[], read: Read): Promise<ScanEnd> {
+async function readAll(
+  options: FileLogOptions,
+  segments: readonly Segment[],
+  read: Read,
+  report: TornReport,
+): Promise<ScanEnd> {
   const scan = scanSegments(segments, read.chain, options.sha256, options.trustedSeq);
   for (;;) {
     const step = await scan.next();
     if (step.done) return step.value;
     const { records, offsets } = step.value;
     for (const offset of offsets) read.places.add(offset);
-    for (const record of records) read.recent.push(record);
+    for (const record of records) {
+      read.recent.push(record);
+      report.see(record);
+    }
     read.recent.trim(read.chain.head);
     options.onRecords(records);
   }
 }
 
-/** After a crash: the last group may be torn, anything else halts. */
+/** Takes off the end what can't stay. Returns what has to be told: this, and what a former process could not tell. */
+async function mend(
+  options: FileLogOptions,
+  segments: Segment[],
+  end: ScanEnd,
+  report: TornReport,
+): Promise<TailCut | null> {
+  const { onCut, trustedSeq } = options;
+  if (trustedSeq === undefined && end.damage?.sealed) throw corrupt(end.damage);
+  if (report.told) {
+    // The fact that tells of it was read; only now is it sure to be read again.
+    await settle(options, segments);
+    await report.settle();
+  }
+  if (trustedSeq !== undefined) {
+    const dropped = await dropUntrusted(options, segments, end, trustedSeq);
+    return report.cut ?? dropped;
+  }
+  const cut = await cutTorn(options, segments, end, report);
+  if (cut !== null) onCut?.(cut);
+  return cut;
+}
+
+/** After a crash: the last group may be torn, anything else has halted. */
 async function cutTorn(
   { dir, disk }: FileLogOptions,
   segments: readonly Segment[],
   { damage }: ScanEnd,
+  report: TornReport,
 ): Promise<TailCut | null> {
-  if (damage === null) return null;
-  if (damage.sealed) throw corrupt(damage);
-  return cutTail(dir, disk, segments.at(-1)!, damage.offset, damage.seq);
+  if (damage === null) return report.cut;
+  return cutTail(dir, disk, segments.at(-1)!, damage.offset, damage.seq, report);
 }
 
 /** After a failure in this process: all that was promised must be there, all else goes. */

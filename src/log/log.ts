@@ -69,7 +69,10 @@ export interface Log {
   close(): Promise<void>;
 }
 
-/** What had to be cut from an unsealed tail when the log was opened. */
+/**
+ * What had to be cut from an unsealed tail when the log was opened, now or by a process that crashed before it could
+ * tell. Of several cuts that nobody was told about: all as one, with the oldest one's `file`; the others lie beside it.
+ */
 export interface TailCut {
   /** First seq that is gone. */
   readonly fromSeq: number;
@@ -77,12 +80,20 @@ export interface TailCut {
   readonly bytes: number;
   /** Where they are kept; null when nothing had been promised and they were dropped. */
   readonly file: string | null;
-  /** Message ids that can still be read in them: facts that someone may have been told about. */
+  /** Message ids that can still be read in them, at most 1,000: facts that someone may have been told about. */
   readonly ids: readonly string[];
+  /** How many there are, those included that are not named. */
+  readonly idCount: number;
 }
 
 /** A log that was read, verified and mended, ready to be appended to. */
 export interface OpenedLog {
   readonly log: Log;
   readonly cut: TailCut | null;
+  /**
+   * To be called when a durable `controller.recovered` with `fromSeq` and `bytes` tells of `cut`. Until then each
+   * start reports the cut again, for a process may die between cutting and telling. Idempotent.
+   * Throws `ERR_LOG_FAILED`; the next start then finds that it is told.
+   */
+  readonly settled: () => Promise<void>;
 }

@@ -12,7 +12,7 @@ import { Progress } from './progress.ts';
 
 /** An empty log that keeps its facts in an array. */
 export function openMemoryLog({ sha256 }: { sha256: Sha256 }): OpenedLog {
-  return { log: new MemoryLog(sha256), cut: null };
+  return { log: new MemoryLog(sha256), cut: null, settled: async () => undefined };
 }
 
 class MemoryLog implements Log {

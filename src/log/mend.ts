@@ -9,6 +9,7 @@ import { BerthError } from '../errors.ts';
 import type { Disk } from './disk.ts';
 import type { TailCut } from './log.ts';
 import { chunkBytes, type Segment } from './segment.ts';
+import { idsNamedMax, type TornReport } from './torn-report.ts';
 
 /**
  * `.torn`, `.torn.1` … of one segment. Whoever has this many has another problem: what was perhaps promised is then
@@ -19,19 +20,32 @@ const tornFilesMax = 1_000;
 const idBytesMax = 640;
 const idPattern = /"id":"([A-Za-z0-9_.-]{1,600}:\d{1,16})"/g;
 
-/** Moves the bytes from `offset` on to `<segment>.torn` and truncates the segment. Throws `ERR_LOG_FAILED`. */
+/**
+ * Moves the bytes from `offset` on to `<segment>.torn`, writes the report, and only then truncates the segment.
+ * A cut that a crash interrupted is made again: its bytes are kept and reported already.
+ * @returns this cut, and with it all that no durable fact tells of. Throws `ERR_LOG_FAILED`.
+ */
 export async function cutTail(
   dir: string,
   disk: Disk,
   segment: Segment,
   offset: number,
   fromSeq: number,
+  report: TornReport,
 ): Promise<TailCut> {
   const bytes = segment.end - offset;
+  const place = { segment: segment.path.slice(dir.length + 1), offset };
   try {
-    const kept = bytes > 0 ? await keep(dir, disk, segment, offset) : { file: null, ids: [] };
+    if (report.isCutting(place)) {
+      // A kill may have come between the rename of the report and the sync of its name.
+      await disk.syncFolder(dir);
+    } else if (bytes > 0) {
+      // Where no byte goes nothing can be forgotten: the next start finds the same records missing.
+      const kept = await keep(dir, disk, segment, offset);
+      await report.plan({ fromSeq, bytes, ...kept }, place);
+    }
     await truncate(segment, offset);
-    return { fromSeq, bytes, ...kept };
+    return report.cut ?? { fromSeq, bytes, file: null, ids: [], idCount: 0 };
   } catch (cause) {
     throw cannotMend(segment, cause);
   }
@@ -56,14 +70,14 @@ export async function dropTail(
       const file = (await freeName(dir, disk, segment)) ?? tornName(segment, tornFilesMax - 1);
       await disk.rename(segment.path, file);
       await disk.syncFolder(dir);
-      return { fromSeq, bytes, file, ids: [] };
+      return { fromSeq, bytes, file, ids: [], idCount: 0 };
     }
     const file = await keep(dir, disk, segment, offset).then(
       (kept) => kept.file,
       () => null,
     );
     await truncate(segment, offset);
-    return { fromSeq, bytes, file, ids: [] };
+    return { fromSeq, bytes, file, ids: [], idCount: 0 };
   } catch (cause) {
     throw cannotMend(segment, cause);
   }
@@ -74,7 +88,7 @@ async function keep(
   disk: Disk,
   segment: Segment,
   offset: number,
-): Promise<{ file: string; ids: string[] }> {
+): Promise<Pick<TailCut, 'ids' | 'idCount'> & { readonly file: string }> {
   const file = await freeName(dir, disk, segment);
   if (file === null) throw new Error(`${tornFilesMax} files of torn tails already`);
   const ids = new Set<string>();
@@ -94,7 +108,7 @@ async function keep(
     await torn.close();
   }
   await disk.syncFolder(dir);
-  return { file, ids: [...ids] };
+  return { file, ids: [...ids].slice(0, idsNamedMax), idCount: ids.size };
 }
 
 /** A name that no torn tail has yet; null when all are taken. */

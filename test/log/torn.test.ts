@@ -44,10 +44,11 @@ t('a tail torn at any byte of the last record costs that record and nothing else
 t('what is left after a cut opens like any log, and goes on', async () => {
   const { open } = await made([2, 3]);
   const disk = holding(open.subarray(0, open.length - 10));
-  const { log, cut } = await openFileLog({ ...quiet, disk });
+  const { log, cut, settled } = await openFileLog({ ...quiet, disk });
   assert.is(cut?.fromSeq, 5);
   appendMany(log, 'new', 2);
   await log.whenDurable(6);
+  await settled();
   const bytes = disk.bytes(first);
   await log.close();
   assert.is((await tryOpen(disk)).records.length, 6);

@@ -28,7 +28,7 @@ export class CrashNow extends Error {}
 export function openCrashLog(disk: CrashDisk, onRecords: (batch: readonly FactRecord[]) => void): OpenedLog {
   const log = new CrashLog(disk);
   onRecords(disk.records);
-  return { log, cut: null };
+  return { log, cut: null, settled: async () => undefined };
 }
 
 export class CrashLog implements Log {
