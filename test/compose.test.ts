@@ -49,7 +49,7 @@ t('what it installs is what CI installs, and the images are named with a version
     scripts: { start: string };
   };
   assert.ok(
-    listOf('controller', 'command').join(' ').startsWith(`${scripts.start} `),
+    `exec ${listOf('controller', 'command').join(' ')}`.startsWith(`${scripts.start} `),
     'and runs what npm start runs',
   );
   const version = spawnSync('nats-server', ['--version'], { encoding: 'utf8' }).stdout;

@@ -5,6 +5,7 @@
  * is to say where it listens, in the one line that scripts wait for, and to stop on a signal.
  * Test: `test/cli/operator.test.ts`.
  */
+import { systemClock } from '../clock.ts';
 import { readSettings } from '../config.ts';
 import { startServer } from '../main.ts';
 import { exits } from './exit.ts';
@@ -63,19 +64,26 @@ function leave(code: number | string, looksLeft = looksMax): void {
 }
 
 /**
+ * One keystroke may arrive twice: the terminal tells every process of its group, and npm, one of them, passes on
+ * what it was told. A signal so soon after the first, ms, is its echo; a hurried user is slower.
+ */
+const echoMsMax = 300;
+
+/**
  * The first signal asks for the end, the second leaves at once. Why one listener for both, and never none in
  * between: without a listener a signal ends the process on the spot, and with it the stop that has just begun.
  */
 function listenForSignals(): { readonly first: Promise<'SIGINT' | 'SIGTERM'>; off(): void } {
   let resolve: (signal: 'SIGINT' | 'SIGTERM') => void;
-  let asked = false;
+  let askedAtMs: number | null = null;
   const first = new Promise<'SIGINT' | 'SIGTERM'>((resolved) => {
     resolve = resolved;
   });
   const on = (signal: NodeJS.Signals): void => {
-    if (asked) leave(exits.interrupted);
-    else resolve(signal as 'SIGINT' | 'SIGTERM');
-    asked = true;
+    const nowMs = systemClock.monotonicMs();
+    if (askedAtMs === null) resolve(signal as 'SIGINT' | 'SIGTERM');
+    else if (nowMs - askedAtMs > echoMsMax) leave(exits.interrupted);
+    askedAtMs ??= nowMs;
   };
   process.on('SIGINT', on);
   process.on('SIGTERM', on);

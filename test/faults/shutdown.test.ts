@@ -115,11 +115,25 @@ t(
 );
 
 t(
+  'a signal that comes twice at once, from the terminal and from npm, is one: it still stops in order',
+  () =>
+    withLoop(async (server, _acme, id) => {
+      server.signal('SIGINT');
+      await eventually('it is stopping', () => /once more/.test(server.stderr));
+      assert.is((await endsWithin(server, 'SIGINT', shutdownMs + marginMs)).code, 0);
+      assert.match(factsOf(await recordsOf(server.data), id).join(' '), /evicted stopped released queued$/);
+    }),
+  slow,
+);
+
+t(
   'a second SIGTERM ends it at once, with exit code 130; what it accepted is still there',
   () =>
     withLoop(async (server) => {
       server.signal('SIGTERM');
       await eventually('it is stopping', () => /once more/.test(server.stderr));
+      // Sooner than that it would be taken for the echo of the first.
+      await pause(400);
       const { code, ms } = await endsWithin(server, 'SIGTERM', 1_000);
       assert.is(code, 130);
       assert.ok(ms < shutdownMs);
