@@ -8,6 +8,7 @@
  */
 import type { Job } from '../jobs/state.ts';
 import { type JobView, jobView } from './job-view.ts';
+import { charsOf, pageCharsMax } from './page.ts';
 import type { Views } from './views.ts';
 
 /** Jobs looked at for one page: a filter that matches nothing must not make one request walk a million jobs. */
@@ -33,7 +34,7 @@ interface Lists {
 /** Kept beside each life's views and fed by them, so that it is built once and goes with them. */
 const known = new WeakMap<Views, Lists>();
 
-/** One page of job views, and the cursor of the next; null at the end. */
+/** One page of job views, at most `limit` and about `pageCharsMax`, and the cursor of the next; null at the end. */
 export function jobPage(
   views: Views,
   query: JobQuery,
@@ -43,11 +44,16 @@ export function jobPage(
   const step = query.newestFirst ? -1 : 1;
   const start = query.cursor ?? (query.newestFirst ? ids.length - 1 : 0);
   const jobs: JobView[] = [];
+  let chars = 0;
   let at = Math.min(start, ids.length);
   for (let scanned = 0; scanned < scannedMax && at >= 0 && at < ids.length; scanned += 1) {
-    if (jobs.length === query.limit) return { jobs, next: at };
+    if (jobs.length === query.limit || chars >= pageCharsMax) return { jobs, next: at };
     const found = views.job(ids[at] as string);
-    if (found && isWanted(found.job, query)) jobs.push(jobView(found.job, found.trail));
+    if (found && isWanted(found.job, query)) {
+      const view = jobView(found.job, found.trail);
+      chars += charsOf(view);
+      jobs.push(view);
+    }
     at += step;
   }
   return { jobs, next: at >= 0 && at < ids.length ? at : null };

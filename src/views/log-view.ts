@@ -13,6 +13,7 @@ import { BerthError } from '../errors.ts';
 import type { FactRecord } from '../events/record.ts';
 import { subjectMatcher } from '../events/subject.ts';
 import type { Log } from '../log/log.ts';
+import { charsOf, pageCharsMax } from './page.ts';
 
 /** Who reads: the admin everything, a tenant its own. */
 export interface Reader {
@@ -26,8 +27,12 @@ export interface Readable {
   readonly views: { readonly seq: number };
 }
 
-/** Facts read from the log at a time; those of a batch that match are what a slow client can hold up. */
+/** Facts read from the log at a time. */
 const batchMax = 256;
+/** Facts of a first batch: until it is known what facts weigh here, few are read. */
+const batchFirst = 16;
+/** Characters after which a batch ends; the facts of a batch are what a slow client can hold up. */
+const batchCharsMax = 1024 * 1024;
 /** Facts looked through for one page: a rare subject must not make one request read a whole log. */
 const scannedMax = 16_384;
 
@@ -84,24 +89,35 @@ export function factView(record: FactRecord, { admin }: Reader): FactView {
   return { ...rest, data };
 }
 
-/** A reading place in the log: a batch of facts from a seq on, and where to go on. */
+/** A reading place in the log: a batch of facts from a seq on, what they weigh as JSON, and where to go on. */
 export type Source = (
   from: number,
-) => Promise<{ readonly facts: readonly FactView[]; readonly next: number }>;
+) => Promise<{ readonly facts: readonly FactView[]; readonly chars: number; readonly next: number }>;
 
 /** Facts of the whole log that the reader may see and that match; null when the pattern is malformed. */
 export function logSource(readable: Readable, reader: Reader, subject: string): Source | null {
   const matches = subjectMatcher(subject);
   if (!matches) return null;
+  let batch = batchFirst;
   return async (from) => {
-    const limit = Math.min(batchMax, readable.views.seq - from + 1);
-    if (limit < 1) return { facts: [], next: from };
+    const limit = Math.min(batch, readable.views.seq - from + 1);
+    if (limit < 1) return { facts: [], chars: 0, next: from };
     const records = await readFrom(() => readable.log.read(from, limit));
-    const wanted = records.filter((record) => matches(record.subject) && maySee(reader, record.subject));
-    return {
-      facts: wanted.map((record) => factView(record, reader)),
-      next: (records.at(-1)?.seq ?? from - 1) + 1,
-    };
+    const facts: FactView[] = [];
+    let chars = 0;
+    for (const record of records) {
+      if (chars >= batchCharsMax) {
+        // Facts are heavy here: reads fewer the next time.
+        batch = batchFirst;
+        return { facts, chars, next: record.seq };
+      }
+      if (!matches(record.subject) || !maySee(reader, record.subject)) continue;
+      const fact = factView(record, reader);
+      chars += charsOf(fact);
+      facts.push(fact);
+    }
+    batch = Math.min(batchMax, batch * 2);
+    return { facts, chars, next: (records.at(-1)?.seq ?? from - 1) + 1 };
   };
 }
 
@@ -112,13 +128,22 @@ export function jobSource(readable: Readable, reader: Reader, stream: string): S
     for (;;) {
       const { seq } = readable.views;
       const records = await readFrom(() => readable.log.readStream(stream, version, batchMax));
-      const shown = records.filter((record) => record.seq <= seq);
-      const last = shown.at(-1);
-      if (!last) return { facts: [], next: from };
+      const facts: FactView[] = [];
+      let chars = 0;
+      let last: FactRecord | undefined;
+      for (const record of records) {
+        if (record.seq > seq || chars >= batchCharsMax) break;
+        last = record;
+        if (record.seq < from) continue;
+        const fact = factView(record, reader);
+        chars += charsOf(fact);
+        facts.push(fact);
+      }
+      if (!last) return { facts, chars, next: from };
+      const shown = last.version + 1 - version;
       version = last.version + 1;
-      const facts = shown.filter((record) => record.seq >= from).map((record) => factView(record, reader));
       // Facts before `from` are passed over batch by batch; there are only as many as the job has.
-      if (facts.length > 0 || shown.length < batchMax) return { facts, next: Math.max(from, last.seq + 1) };
+      if (facts.length > 0 || shown < batchMax) return { facts, chars, next: Math.max(from, last.seq + 1) };
     }
   };
 }
@@ -134,7 +159,7 @@ async function readFrom(read: () => Promise<FactRecord[]>): Promise<FactRecord[]
   }
 }
 
-/** Up to `limit` facts from `from` on. Looks through a bounded part of the log; `next` says how far it came. */
+/** Up to `limit` facts, and about `pageCharsMax`, from `from` on. Looks through a bounded part of the log; `next` says how far it came. */
 export async function factPage(
   source: Source,
   from: number,
@@ -143,10 +168,12 @@ export async function factPage(
 ): Promise<FactPage> {
   const facts: FactView[] = [];
   let next = from;
-  while (next - from < scannedMax) {
+  let chars = 0;
+  while (next - from < scannedMax && chars < pageCharsMax) {
     const batch = await source(next);
     if (batch.next === next) break;
     facts.push(...batch.facts);
+    chars += batch.chars;
     next = batch.next;
     const extra = facts[limit];
     if (extra) return { facts: facts.slice(0, limit), next: extra.seq, upTo: upTo() };

@@ -3,6 +3,7 @@ import fc from 'fast-check';
 import * as assert from 'uvu/assert';
 import type { Change, Job } from '../../src/jobs/state.ts';
 import { type JobQuery, jobPage } from '../../src/views/job-list.ts';
+import { pageCharsMax } from '../../src/views/page.ts';
 import type { Views } from '../../src/views/views.ts';
 import { runs, seed, suite } from '../suite.ts';
 
@@ -93,6 +94,25 @@ t('one page looks at a bounded number of jobs and says where to go on', () => {
   const page = jobPage(views, { ...query, state: 'failed' });
   assert.equal(page, { jobs: [], next: 20_000 });
   assert.equal(jobPage(views, { ...query, state: 'failed', cursor: page.next }), { jobs: [], next: null });
+});
+
+t('a page ends at its weight, with one job at least, and pages join', () => {
+  const { views, jobs } = viewsOf(Array.from({ length: 12 }, () => 'acme'));
+  for (const [i, job] of [...jobs.values()].entries())
+    (job.context as { spec: unknown }).spec = {
+      labels: {},
+      args: ['x'.repeat(i === 5 ? pageCharsMax * 2 : pageCharsMax / 3)],
+    };
+  const seen: string[] = [];
+  const lengths: number[] = [];
+  for (let cursor: number | null = 0; cursor !== null; ) {
+    const page = jobPage(views, { ...query, limit: 1_000, cursor });
+    seen.push(...page.jobs.map(({ id }) => id));
+    lengths.push(page.jobs.length);
+    cursor = page.next;
+  }
+  assert.equal(seen, [...jobs.keys()]);
+  assert.equal(lengths, [3, 3, 3, 3]);
 });
 
 t.run();

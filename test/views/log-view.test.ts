@@ -11,7 +11,9 @@ import {
   maySee,
   type Readable,
   type Reader,
+  type Source,
 } from '../../src/views/log-view.ts';
+import { charsOf, pageCharsMax } from '../../src/views/page.ts';
 import { runs, seed, suite } from '../suite.ts';
 
 const t = suite('log view');
@@ -27,6 +29,9 @@ const subjects = [
   'slot.gpu0.drained',
   'controller.recovered',
 ];
+
+const sumOf = (facts: readonly unknown[]): number =>
+  facts.reduce((sum: number, fact) => sum + charsOf(fact), 0);
 
 /** A log with facts of these subjects; only shape and order matter here. */
 function logOf(
@@ -194,6 +199,41 @@ t('a log that is closed under its reader says come back', async () => {
     assert.is(code, 'ERR_READ_ONLY');
   }
 });
+
+t(
+  'a page of facts ends at its weight, with one fact at least, and a batch of a stream well before',
+  async () => {
+    const readable = logOf(
+      Array.from({ length: 300 }, () => 'job.acme.j1.submitted'),
+      300,
+    );
+    const heavy = (seq: number): number => (seq === 100 ? pageCharsMax * 2 : seq % 3 === 0 ? 260_000 : 10);
+    for (const record of readable.records)
+      (record as { data: unknown }).data = { request: 'x'.repeat(heavy(record.seq)) };
+    // Each request makes its own: a source remembers how far it has come.
+    const makers = [
+      () => logSource(readable, acme, '>') as Source,
+      () => jobSource(readable, acme, 'job.acme.j1'),
+    ];
+    for (const make of makers) {
+      const batch = await make()(1);
+      assert.ok(batch.chars <= pageCharsMax * 0.4 && batch.chars === sumOf(batch.facts), String(batch.chars));
+      const seen: number[] = [];
+      for (let from = 1; from <= 300; ) {
+        const page = await factPage(make(), from, 1_000, () => 300);
+        assert.ok(page.facts.length >= 1 && page.next > from);
+        const most = page.facts.some(({ seq }) => seq === 100) ? 3.4 : 1.4;
+        assert.ok(sumOf(page.facts) <= pageCharsMax * most, `${sumOf(page.facts)} characters from ${from}`);
+        seen.push(...page.facts.map(({ seq }) => seq));
+        from = page.next;
+      }
+      assert.equal(
+        seen,
+        readable.records.map(({ seq }) => seq),
+      );
+    }
+  },
+);
 
 t('a malformed pattern is no source, and one page reads a bounded part of the log', async () => {
   for (const pattern of ['', '.', 'a..b', '>.a', 'a b', 'job.>.x', 'x'.repeat(300)])
