@@ -1,5 +1,5 @@
 /** Answers of the door, the same for HTTP and NATS: a status and a body. Errors are RFC 9457 problem documents. */
-import { type ErrorCode, errors, type FieldError } from '../errors.ts';
+import { BerthError, type ErrorCode, errors, type FieldError } from '../errors.ts';
 
 export interface Answer {
   readonly status: number;
@@ -27,6 +27,12 @@ export function problem(code: ErrorCode, detail: string, fields: readonly FieldE
     },
     headers: retryable ? { 'retry-after': String(retryAfterSeconds) } : {},
   };
+}
+
+/** A failure of the world as its problem; anything else is a fault of ours and goes on. */
+export function problemOf(error: unknown): Answer {
+  if (error instanceof BerthError) return problem(error.code, error.message, error.fields);
+  throw error;
 }
 
 /** Did the door refuse? */

@@ -11,21 +11,20 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo, Socket } from 'node:net';
 import { BerthError } from '../errors.ts';
 import { heartbeatMs, Streams } from '../views/stream.ts';
-import { problem } from './answer.ts';
+import { problem, problemOf } from './answer.ts';
 import { asyncApiText } from './asyncapi.ts';
 import { openApiText } from './openapi.ts';
+import { type PlaceLimits, Places } from './places.ts';
 import { requestOf } from './reading.ts';
 import type { Reply, RouteParts } from './route.ts';
 import { Router } from './router.ts';
 import { routes } from './routes.ts';
 import { send } from './sending.ts';
 
-/** Every bound of the server. The numbers serve a controller of some hundred clients. */
-export interface HttpLimits {
+/** Every bound of the server, those of `places.ts` included. The numbers serve a controller of some hundred clients. */
+export interface HttpLimits extends PlaceLimits {
   /** Connections at once; the kernel holds back or refuses what comes beyond. */
   readonly connectionsMax: number;
-  /** Requests under way at once, streams of events not counted; beyond it 503. */
-  readonly requestsMax: number;
   /** Streams of events at once; beyond it 503. */
   readonly streamsMax: number;
   /** Request line and headers, bytes. */
@@ -51,6 +50,12 @@ export interface HttpLimits {
 const defaultLimits: HttpLimits = {
   connectionsMax: 4_096,
   requestsMax: 1_024,
+  ownerRequestsMax: 512,
+  probeRequestsMax: 64,
+  bodiesMax: 256,
+  tenantUploadsMax: 16,
+  unsentBytesMax: 128 * 1024 * 1024,
+  ownerUnsentBytesMax: 32 * 1024 * 1024,
   streamsMax: 256,
   headerBytesMax: 16 * 1024,
   headersMsMax: 10_000,
@@ -92,8 +97,10 @@ class HttpDoor {
   readonly #parts: HttpParts;
   readonly #limits: HttpLimits;
   readonly #router: Router;
+  readonly #places: Places;
   readonly #server: Server;
   readonly #streamsEnd = new AbortController();
+  /** Requests not yet done, those that hold no place any more included: what a stop waits for. */
   #underWay = 0;
   #count = 0;
   #isStopping = false;
@@ -109,6 +116,7 @@ class HttpDoor {
       heartbeatMs: limits.heartbeatMs,
     });
     this.#router = new Router(routes, { ...parts, documents, streams });
+    this.#places = new Places(limits);
     this.#server = createServer({
       maxHeaderSize: limits.headerBytesMax,
       headersTimeout: limits.headersMsMax,
@@ -142,22 +150,28 @@ class HttpDoor {
     incoming.on('error', () => undefined);
     response.on('error', () => undefined);
     const { clock, blobBytesMax } = this.#parts;
-    const { textMsMax, requestsMax } = this.#limits;
+    const { textMsMax } = this.#limits;
     this.#count += 1;
     const name = `r${this.#count}`;
+    const probe = this.#router.probeOf(incoming.url ?? '');
+    const place = this.#places.enter(probe);
     this.#underWay += 1;
     try {
-      const request = requestOf(incoming, response, { clock, textMsMax, blobBytesMax, expectsContinue });
-      const reply =
-        this.#underWay > requestsMax
-          ? problem('ERR_BUSY', `${requestsMax} requests are under way, the bound`)
-          : await this.#answer(() => this.#router.answer(request), incoming, name);
+      const given = { clock, textMsMax, blobBytesMax, expectsContinue, place };
+      const request = requestOf(incoming, response, given);
+      const reply = place.refused
+        ? problemOf(place.refused)
+        : await this.#answer(() => this.#router.answer(request), incoming, name);
       const isStream = 'frames' in reply;
+      // Streams have a bound of their own. A probe's answer is small, and whoever doesn't read theirs must not
+      // keep it from the others.
+      if (isStream || probe !== null) place.leave();
       if (isStream) this.#underWay -= 1;
       try {
         await send(incoming, response, reply, {
           ...this.#limits,
           clock,
+          place,
           isLast: this.#isStopping,
           signal: this.#streamsEnd.signal,
         });
@@ -169,6 +183,7 @@ class HttpDoor {
       this.#log(error, incoming, name);
       response.destroy();
     } finally {
+      place.leave();
       this.#underWay -= 1;
       if (this.#underWay === 0) this.#onIdle();
     }

@@ -171,7 +171,8 @@ export function codesOf({ auth, params, query, body, path, problems: own = [] }:
   add(auth === 'admin', 'ERR_FORBIDDEN');
   add(params, 'ERR_NOT_FOUND');
   add(body, 'ERR_TOO_LARGE', 'ERR_UNSUPPORTED_TYPE');
-  add(path.startsWith('/v1'), 'ERR_BUSY');
+  add(path.startsWith('/v1') && auth !== 'none', 'ERR_RATE');
+  add(true, 'ERR_BUSY');
   add(true, 'ERR_INTERNAL');
   return [...codes].sort();
 }

@@ -8,6 +8,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Clock } from '../clock.ts';
 import { BerthError } from '../errors.ts';
+import type { Place } from './places.ts';
 import type { Request } from './router.ts';
 
 export interface ReadingOptions {
@@ -17,6 +18,7 @@ export interface ReadingOptions {
   readonly blobBytesMax: number;
   /** The client waits for a 100 before it sends: given only when the body is wanted. */
   readonly expectsContinue: boolean;
+  readonly place: Place;
 }
 
 /** The router's view of a request that node:http has parsed. */
@@ -41,8 +43,12 @@ export function requestOf(
     target: incoming.url ?? '/',
     header,
     hasBody: announced === null ? incoming.headers['transfer-encoding'] !== undefined : announced > 0,
-    text: async (bytesMax) => inTime(textOf(begin(bytesMax)), options),
-    bytes: () => begin(options.blobBytesMax),
+    text: async (bytesMax) => textOf(begin(bytesMax), options),
+    bytes: () => {
+      options.place.uploads();
+      return begin(options.blobBytesMax);
+    },
+    belongsTo: (tenant) => options.place.belongsTo(tenant),
   };
 }
 
@@ -66,21 +72,46 @@ async function* limited(source: AsyncIterable<Uint8Array>, bytesMax: number): As
   }
 }
 
-async function textOf(source: AsyncIterable<Uint8Array>): Promise<string> {
-  const chunks: Uint8Array[] = [];
-  for await (const chunk of source) chunks.push(chunk);
+/** A whole body as text, or the reason why it was given up. What had come is let go then, not when the socket closes. */
+function textOf(
+  source: AsyncIterable<Uint8Array>,
+  { clock, textMsMax, place }: ReadingOptions,
+): Promise<string> {
+  return new Promise((resolve, reject) => {
+    let chunks: Uint8Array[] | null = [];
+    const end = (): void => {
+      chunks = null;
+      offTime();
+      offTurn();
+    };
+    const giveUp = (error: unknown): void => {
+      end();
+      reject(error);
+    };
+    const offTime = clock.after(textMsMax, () =>
+      giveUp(new BerthError('ERR_BAD_REQUEST', `the body did not arrive within ${textMsMax} ms`)),
+    );
+    const offTurn = place.reads(() =>
+      giveUp(new BerthError('ERR_BUSY', 'too many bodies are on their way, and this one has taken longest')),
+    );
+    const read = async (): Promise<void> => {
+      for await (const chunk of source) {
+        if (chunks === null) return;
+        chunks.push(chunk);
+      }
+      if (chunks === null) return;
+      const text = decoded(chunks);
+      end();
+      resolve(text);
+    };
+    read().catch(giveUp);
+  });
+}
+
+function decoded(chunks: readonly Uint8Array[]): string {
   try {
     return new TextDecoder('utf-8', { fatal: true }).decode(Buffer.concat(chunks));
   } catch {
     throw new BerthError('ERR_BAD_REQUEST', 'the body is not UTF-8');
   }
-}
-
-function inTime(text: Promise<string>, { clock, textMsMax }: ReadingOptions): Promise<string> {
-  return new Promise((resolve, reject) => {
-    const off = clock.after(textMsMax, () =>
-      reject(new BerthError('ERR_BAD_REQUEST', `the body did not arrive within ${textMsMax} ms`)),
-    );
-    text.then(resolve, reject).finally(off);
-  });
 }

@@ -62,6 +62,8 @@ export interface Route {
   readonly problems?: readonly ErrorCode[];
   /** Answers server-sent events instead when asked with `Accept: text/event-stream`. */
   readonly events?: boolean;
+  /** Asked by whoever watches over the controller: answered however full the server is, see `places.ts`. */
+  readonly probe?: boolean;
   readonly handle: (call: Call) => Promise<Reply> | Reply;
 }
 

@@ -9,7 +9,7 @@
 import type { z } from 'zod';
 import { BerthError, type FieldError } from '../errors.ts';
 import { nestingWithin } from '../events/nesting.ts';
-import { type Answer, problem } from './answer.ts';
+import { type Answer, problem, problemOf } from './answer.ts';
 import { type BodyRule, type Call, nobody, type Reply, type Route, type RouteParts } from './route.ts';
 import { adminName, jsonBytesMax, nestingMax } from './submission.ts';
 
@@ -24,6 +24,8 @@ export interface Request {
   /** The body as text; throws `ERR_TOO_LARGE` at the limit and `ERR_BAD_REQUEST` when it is no UTF-8 or too slow. */
   readonly text: (bytesMax: number) => Promise<string>;
   readonly bytes: () => AsyncIterable<Uint8Array>;
+  /** Whose request this is, told as soon as it is known; throws `ERR_RATE` or `ERR_BUSY` when that one has too many. */
+  readonly belongsTo: (tenant: string) => void;
 }
 
 /** A row with its path cut into segments. */
@@ -41,13 +43,18 @@ export class Router {
     this.#parts = parts;
   }
 
+  /** The path when it is a probe's, else null: known before anything else, for probes have places of their own. */
+  probeOf(target: string): string | null {
+    const path = target.split('?', 1)[0];
+    return this.#rows.some(({ route }) => route.probe && route.path === path) ? (path ?? null) : null;
+  }
+
   /** The reply to `request`. Throws only what is a fault of ours. */
   async answer(request: Request): Promise<Reply> {
     try {
       return await this.#answer(request);
     } catch (error) {
-      if (error instanceof BerthError) return problem(error.code, error.message, error.fields);
-      throw error;
+      return problemOf(error);
     }
   }
 
@@ -72,6 +79,7 @@ export class Router {
   ): Promise<Reply> {
     const identity = await this.#identify(route, request);
     if ('status' in identity) return identity;
+    if (!route.probe) request.belongsTo(identity.tenant);
     const parts = this.#parts;
     const given = await readAll(route, segments, path, query, request).catch((error: unknown) => {
       const isJob = route.auth === 'request';

@@ -29,6 +29,7 @@ export const probeRoutes: readonly Route[] = [
     method: 'GET',
     path: '/livez',
     auth: 'none',
+    probe: true,
     summary: 'Is the process there and its loop turning?',
     responses: [{ status: 200, what: 'yes', schema: z.strictObject({ alive: z.literal(true) }) }],
     handle: () => ({ status: 200, body: { alive: true } }),
@@ -37,6 +38,7 @@ export const probeRoutes: readonly Route[] = [
     method: 'GET',
     path: '/readyz',
     auth: 'none',
+    probe: true,
     summary: 'Would a job be taken now? A full queue counts as ready: it answers 429 and empties',
     responses: [
       { status: 200, what: 'yes', schema: readinessSchema },
@@ -48,6 +50,7 @@ export const probeRoutes: readonly Route[] = [
     method: 'GET',
     path: '/metrics',
     auth: 'none',
+    probe: true,
     summary: 'Metrics in the Prometheus text format',
     responses: [{ status: 200, what: 'metrics', type: 'text/plain; version=0.0.4; charset=utf-8' }],
     handle: async ({ parts }) => ({

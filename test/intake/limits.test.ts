@@ -20,6 +20,7 @@ t.before(async () => {
     headersMsMax: 500,
     requestMsMax: 2_000,
     stopMsMax: 300,
+    tenantUploadsMax: 20,
   };
   world = await newWorld({ blobBytesMax, limits });
 });
@@ -305,7 +306,7 @@ t('a draining controller answers 503 and goes on to answer reads', async () => {
   }
 });
 
-t('more requests than the bound are answered 503 at once', async () => {
+t('more requests than the bound are answered 503 at once, and probes as ever', async () => {
   const small = await newWorld({ limits: { requestsMax: 2, textMsMax: 600 } });
   try {
     const authorization = `Bearer ${await small.token('acme')}`;
@@ -315,11 +316,13 @@ t('more requests than the bound are answered 503 at once', async () => {
       return socket;
     });
     await pause(200);
-    const refused = await small.ask('GET', '/livez');
+    const refused = await small.ask('GET', '/v1/jobs', { as: 'globex' });
     assert.equal([refused.status, refused.json.code], [503, 'ERR_BUSY']);
+    for (const path of ['/livez', '/readyz?x=1', '/metrics'])
+      assert.is((await small.ask('GET', path)).status, 200, path);
     for (const socket of held) socket.destroy();
-    await pause(100);
-    assert.is((await small.ask('GET', '/livez')).status, 200);
+    await pause(1_000);
+    assert.is((await small.ask('GET', '/v1/jobs', { as: 'globex' })).status, 200);
   } finally {
     await small.end();
   }
