@@ -191,7 +191,7 @@ const importedMax = 10_000;
 
 function publicKey(x: string): Promise<PublicKey> {
   const known = imported.get(x);
-  if (known) return known;
+  if (known !== undefined) return known;
   if (imported.size >= importedMax) imported.clear();
   const key = importJWK({ kty: 'OKP', crv: 'Ed25519', x }, 'EdDSA');
   imported.set(x, key);

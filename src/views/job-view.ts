@@ -26,10 +26,17 @@ export const jobViewSchema = z.strictObject({
       end: z.string().nullable(),
     }),
   ),
-  slots: z.array(z.strictObject({ gpu: z.string(), profile: z.string(), size: z.number(), start: z.number() })),
+  slots: z.array(
+    z.strictObject({ gpu: z.string(), profile: z.string(), size: z.number(), start: z.number() }),
+  ),
   result: resultSchema.nullable(),
   spec: jobSpecSchema,
-  times: z.strictObject({ submittedAtMs: instant, queuedAtMs: instant, startedAtMs: instant, endedAtMs: instant }),
+  times: z.strictObject({
+    submittedAtMs: instant,
+    queuedAtMs: instant,
+    startedAtMs: instant,
+    endedAtMs: instant,
+  }),
   /** Version of the job's stream: the ETag. */
   version: z.number().int(),
   /** Seq of its last fact. */
