@@ -205,9 +205,10 @@ t('lifting one reason lifts that reason and no other but those it stands for', (
 });
 
 /** Two empty GPUs of each board: room for any shape there is. */
+/** More than all selected jobs could take: they are served first from whatever room there is. */
 function addGpus(desk: Desk): void {
   for (const board of ['H100-80GB', 'A30-24GB']) {
-    for (const i of [1, 2]) {
+    for (let i = 1; i <= 24; i += 1) {
       const stream = `slot.new-${board.slice(0, 1).toLowerCase()}${i}${board.length}`;
       desk.do({ kind: 'Note', type: 'slot.added', stream, data: { board, enforcement: 'simulated' } });
     }
