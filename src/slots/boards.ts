@@ -49,84 +49,44 @@ function board(
   return { name, computeSlices, memorySlices, memoryGB, profiles };
 }
 
-/** Starts of the seven-slice boards: A100 to GB300 are cut alike. */
-const each = [0, 1, 2, 3, 4, 5, 6];
-const even = [0, 2, 4, 6];
-const pairs = [0, 2, 4];
-const halves = [0, 4];
-const whole = [0];
+/** Memory of a seven-slice board in one, two, four and all eight slices: as profile names say it (GB), and in MiB. */
+interface SliceMemory {
+  readonly gb: readonly [number, number, number, number];
+  readonly mib: readonly [number, number, number, number];
+}
+
+/**
+ * A board of seven compute and eight memory slices. From A100 to GB300 all are cut alike; only the memory
+ * that a slice stands for differs.
+ */
+function sevenSlices(name: string, { gb, mib }: SliceMemory): Board {
+  const [one, two, four, eight] = gb;
+  return board(name, 7, 8, eight, [
+    [`1g.${one}gb`, 1, 1, mib[0], [0, 1, 2, 3, 4, 5, 6]],
+    [`1g.${one}gb+me`, 1, 1, mib[0], [0, 1, 2, 3, 4, 5, 6]],
+    [`1g.${two}gb`, 1, 2, mib[1], [0, 2, 4, 6]],
+    [`2g.${two}gb`, 2, 2, mib[1], [0, 2, 4]],
+    [`3g.${four}gb`, 3, 4, mib[2], [0, 4]],
+    [`4g.${four}gb`, 4, 4, mib[2], [0]],
+    [`7g.${eight}gb`, 7, 8, mib[3], [0]],
+  ]);
+}
 
 export const boards: Readonly<Record<string, Board>> = Object.fromEntries(
   [
-    board('A100-40GB', 7, 8, 40, [
-      ['1g.5gb', 1, 1, 4864, each],
-      ['1g.5gb+me', 1, 1, 4864, each],
-      ['1g.10gb', 1, 2, 9856, even],
-      ['2g.10gb', 2, 2, 9856, pairs],
-      ['3g.20gb', 3, 4, 19968, halves],
-      ['4g.20gb', 4, 4, 19968, whole],
-      ['7g.40gb', 7, 8, 40192, whole],
-    ]),
-    board('A100-80GB', 7, 8, 80, [
-      ['1g.10gb', 1, 1, 9856, each],
-      ['1g.10gb+me', 1, 1, 9856, each],
-      ['1g.20gb', 1, 2, 19968, even],
-      ['2g.20gb', 2, 2, 19968, pairs],
-      ['3g.40gb', 3, 4, 40192, halves],
-      ['4g.40gb', 4, 4, 40192, whole],
-      ['7g.80gb', 7, 8, 80384, whole],
-    ]),
-    board('H100-80GB', 7, 8, 80, [
-      ['1g.10gb', 1, 1, 9984, each],
-      ['1g.10gb+me', 1, 1, 9984, each],
-      ['1g.20gb', 1, 2, 20096, even],
-      ['2g.20gb', 2, 2, 20096, pairs],
-      ['3g.40gb', 3, 4, 40448, halves],
-      ['4g.40gb', 4, 4, 40448, whole],
-      ['7g.80gb', 7, 8, 81152, whole],
-    ]),
-    board('H200-141GB', 7, 8, 141, [
-      ['1g.18gb', 1, 1, 18432, each],
-      ['1g.18gb+me', 1, 1, 18432, each],
-      ['1g.35gb', 1, 2, 35840, even],
-      ['2g.35gb', 2, 2, 35840, pairs],
-      ['3g.71gb', 3, 4, 72704, halves],
-      ['4g.71gb', 4, 4, 72704, whole],
-      ['7g.141gb', 7, 8, 144384, whole],
-    ]),
-    board('B200-180GB', 7, 8, 180, [
-      ['1g.23gb', 1, 1, 23040, each],
-      ['1g.23gb+me', 1, 1, 23040, each],
-      ['1g.45gb', 1, 2, 46080, even],
-      ['2g.45gb', 2, 2, 46080, pairs],
-      ['3g.90gb', 3, 4, 92160, halves],
-      ['4g.90gb', 4, 4, 92160, whole],
-      ['7g.180gb', 7, 8, 184320, whole],
-    ]),
-    board('GB200-186GB', 7, 8, 186, [
-      ['1g.23gb', 1, 1, 23808, each],
-      ['1g.23gb+me', 1, 1, 23808, each],
-      ['1g.47gb', 1, 2, 47616, even],
-      ['2g.47gb', 2, 2, 47616, pairs],
-      ['3g.93gb', 3, 4, 95232, halves],
-      ['4g.93gb', 4, 4, 95232, whole],
-      ['7g.186gb', 7, 8, 190464, whole],
-    ]),
-    board('GB300-278GB', 7, 8, 278, [
-      ['1g.35gb', 1, 1, 35584, each],
-      ['1g.35gb+me', 1, 1, 35584, each],
-      ['1g.70gb', 1, 2, 71168, even],
-      ['2g.70gb', 2, 2, 71168, pairs],
-      ['3g.139gb', 3, 4, 142336, halves],
-      ['4g.139gb', 4, 4, 142336, whole],
-      ['7g.278gb', 7, 8, 284672, whole],
-    ]),
+    sevenSlices('A100-40GB', { gb: [5, 10, 20, 40], mib: [4864, 9856, 19968, 40192] }),
+    sevenSlices('A100-80GB', { gb: [10, 20, 40, 80], mib: [9856, 19968, 40192, 80384] }),
+    sevenSlices('H100-80GB', { gb: [10, 20, 40, 80], mib: [9984, 20096, 40448, 81152] }),
+    sevenSlices('H200-141GB', { gb: [18, 35, 71, 141], mib: [18432, 35840, 72704, 144384] }),
+    sevenSlices('B200-180GB', { gb: [23, 45, 90, 180], mib: [23040, 46080, 92160, 184320] }),
+    sevenSlices('GB200-186GB', { gb: [23, 47, 93, 186], mib: [23808, 47616, 95232, 190464] }),
+    sevenSlices('GB300-278GB', { gb: [35, 70, 139, 278], mib: [35584, 71168, 142336, 284672] }),
     board('A30-24GB', 4, 4, 24, [
       ['1g.6gb', 1, 1, 5836, [0, 1, 2, 3]],
       ['1g.6gb+me', 1, 1, 5836, [0, 1, 2, 3]],
       ['2g.12gb', 2, 2, 11672, [0, 2]],
       ['2g.12gb+me', 2, 2, 11672, [0, 2]],
-      ['4g.24gb', 4, 4, 23344, whole],
+      ['4g.24gb', 4, 4, 23344, [0]],
     ]),
   ].map((entry) => [entry.name, entry]),
 );
