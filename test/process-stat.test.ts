@@ -1,6 +1,7 @@
 /** A process is known again by id, start time and boot, and a zombie runs no more. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
 import * as assert from 'uvu/assert';
 import { bootId, dataBytes, hasProc, isRunning, processStat } from '../src/process-stat.ts';
 import { suite } from './suite.ts';
@@ -8,6 +9,7 @@ import { suite } from './suite.ts';
 const t = suite('process-stat');
 /** More than the kernel ever gives out. */
 const nobody = 2 ** 22 + 1;
+const programOf = (pid: number): string => readFileSync(`/proc/${pid}/comm`, 'utf8').trim();
 const own = () => ({
   pid: process.pid,
   startTicks: processStat(process.pid)?.startTicks ?? '',
@@ -51,6 +53,9 @@ t('a zombie runs no more', async () => {
   const pid = Number(line.toString());
   const name = { pid, startTicks: processStat(pid)?.startTicks ?? '', bootId: bootId() };
   assert.ok(isRunning(name));
+  // While it is still a shell it would ask.
+  for (let tries = 0; programOf(parent.pid ?? 0) !== 'sleep' && tries < 400; tries += 1)
+    await new Promise((done) => setTimeout(done, 5));
   process.kill(pid, 'SIGKILL');
   for (let tries = 0; processStat(pid)?.state !== 'Z' && tries < 400; tries += 1)
     await new Promise((done) => setTimeout(done, 5));
