@@ -5,7 +5,7 @@
  * folds with their commands muted; `berth log replay` and recovery do just that, and get the same hash.
  * Test: `test/restart.test.ts`, I10 in `test/properties/`.
  */
-import { Attestor, type SignReport } from './attestation/attestor.ts';
+import { Attestor, type OnTrouble, type SignReport } from './attestation/attestor.ts';
 import type { Clock } from './clock.ts';
 import { canonicalJson } from './events/canonical.ts';
 import { Executor, type ResultStore } from './executor/executor.ts';
@@ -36,7 +36,14 @@ export interface Cast {
 /** Makes the actors around one state. Also used offline, with commands muted, to recompute a state hash. */
 export function castAround(
   state: State,
-  parts: { blobs: ResultStore; sign: SignReport; clock: Clock; killWaitMs: number; wake: () => void },
+  parts: {
+    blobs: ResultStore;
+    sign: SignReport;
+    clock: Clock;
+    killWaitMs: number;
+    wake: () => void;
+    onTrouble?: OnTrouble;
+  },
 ): Cast {
   const { clock, wake } = parts;
   const attestor = new Attestor(parts);

@@ -10,7 +10,7 @@
  * durably, make sure that no guest of a former life is left, then executor, actors, timers, and last the door.
  * Test: `test/controller.test.ts`, `test/flow.test.ts`, `test/restart.test.ts`.
  */
-import type { SignReport } from './attestation/attestor.ts';
+import type { OnTrouble, SignReport } from './attestation/attestor.ts';
 import { type Cast, castAround, stateText } from './cast.ts';
 import type { Clock } from './clock.ts';
 import { configure, notInFleet } from './configure.ts';
@@ -64,6 +64,8 @@ export interface ControllerParts {
   readonly acceptTornTail: boolean;
   /** The life can't go on: the log failed, or a rule of ours is broken. Called at most once. */
   readonly onFault: (error: unknown) => void;
+  /** Told of trouble that is no fact and no job's fault: a store that fails for now. */
+  readonly onTrouble?: OnTrouble;
   /** Handed the views before the first fact is folded: who counts facts then counts replayed ones too. */
   readonly observe?: (views: Views) => void;
 }

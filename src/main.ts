@@ -252,6 +252,7 @@ function partsOf(
         }),
       acceptTornTail,
       onFault,
+      onTrouble: (message, fields) => logger('error', message, fields),
     });
 }
 

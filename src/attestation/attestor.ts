@@ -32,6 +32,9 @@ export interface VerifiedBlobs {
 /** Signs a report: payload in, compact JWS out. */
 export type SignReport = (claims: Record<string, unknown>) => Promise<string>;
 
+/** Told of trouble that is no fact and no job's fault, so that an operator can see it. */
+export type OnTrouble = (message: string, fields: Record<string, unknown>) => void;
+
 /** Verifications under way at once: enough to keep the thread pool busy, few enough to bound memory. */
 const underWayMax = 16;
 /** Parsed modules remembered, by digest. */
@@ -68,7 +71,13 @@ export class Attestor implements Actor {
   readonly #sound = new Set<string>();
   #running = false;
 
-  constructor(parts: { blobs: VerifiedBlobs; sign: SignReport; wake: () => void }) {
+  /** Jobs whose verification failed for no fault of theirs, and was told of. */
+  readonly #troubled = new Set<string>();
+  readonly #onTrouble: OnTrouble;
+
+  /** @param parts.onTrouble  told once a job when the store, not the job, is at fault */
+  constructor(parts: { blobs: VerifiedBlobs; sign: SignReport; wake: () => void; onTrouble?: OnTrouble }) {
+    this.#onTrouble = parts.onTrouble ?? (() => undefined);
     this.#blobs = parts.blobs;
     this.#sign = parts.sign;
     this.#wake = parts.wake;
@@ -85,7 +94,10 @@ export class Attestor implements Actor {
       if (before) return;
       const { request } = record.data as FactData<'job.submitted'>;
       this.#todo.set(id, { visit, atMs: record.at, tenant, spec, request });
-    } else if (this.#todo.delete(id)) this.#findings.delete(id);
+    } else if (this.#todo.delete(id)) {
+      this.#findings.delete(id);
+      this.#troubled.delete(id);
+    }
   }
 
   start(): void {
@@ -129,7 +141,12 @@ export class Attestor implements Actor {
         })
         // Nothing found means nothing said: the job stays on the list, and its deadline bounds the wait. It is tried
         // again when something else happens or at the next sweep; to wake at once would spin on a broken disk.
-        .catch(() => this.#underWay.delete(id));
+        .catch((error: unknown) => {
+          this.#underWay.delete(id);
+          if (!this.#todo.has(id) || this.#troubled.has(id)) return;
+          this.#troubled.add(id);
+          this.#onTrouble('a job could not be verified yet', { job: id, error: (error as Error).message });
+        });
     }
   }
 

@@ -15,7 +15,7 @@
 import { compileTable, type Folded } from '../../machines/compile.ts';
 import type { JobFact, JobState } from '../../machines/job.ts';
 import { newRun, type RunContext, type RunState, runMachine } from '../../machines/run.ts';
-import { hexOf, type VerifiedBlobs } from '../attestation/attestor.ts';
+import { hexOf, type OnTrouble, type VerifiedBlobs } from '../attestation/attestor.ts';
 import type { Clock } from '../clock.ts';
 import type { BerthError } from '../errors.ts';
 import type { Actor } from '../jobs/actor.ts';
@@ -77,6 +77,7 @@ export class Executor implements Actor {
   readonly #reports: Report[] = [];
   readonly #logs = new Map<string, () => string>();
   readonly #killWaitMs: number;
+  readonly #onTrouble: OnTrouble;
   readonly #modules: ModuleCache;
   #running = false;
 
@@ -88,12 +89,15 @@ export class Executor implements Actor {
     head: State;
     /** How long after a kill the guest is surely dead although nobody saw it: lease and grace. */
     killWaitMs: number;
+    /** Told once an attempt when the disk, not the job, is at fault. */
+    onTrouble?: OnTrouble;
   }) {
     this.#blobs = parts.blobs;
     this.#clock = parts.clock;
     this.#wake = parts.wake;
     this.#head = parts.head;
     this.#killWaitMs = parts.killWaitMs;
+    this.#onTrouble = parts.onTrouble ?? (() => undefined);
     this.#modules = new ModuleCache({
       bytesMax: moduleCacheBytesMax,
       read: (tenant, sha256) => parts.blobs.read(tenant, sha256),
@@ -261,6 +265,7 @@ export class Executor implements Actor {
     attempt: Attempt,
     ended: { readonly exitCode: number; readonly stdout: Uint8Array },
   ): Promise<void> {
+    const isFirstTry = !attempt.storing;
     attempt.storing = true;
     try {
       const result = await this.#blobs.putBytes(tenant, ended.stdout);
@@ -271,6 +276,7 @@ export class Executor implements Actor {
         // Running it again would give the same result, and no more room for it.
         this.#gone(id, attempt.fence, { how: 'crashed', code, message });
       } else if (this.#running && !attempt.unwanted) {
+        if (isFirstTry) this.#onTrouble('a result can not be stored yet', { job: id, error: message });
         // The disk is at fault, not the job: what was computed is kept until it can be stored, or is not wanted any more.
         attempt.offDeadline = this.#clock.after(
           storeRetryMs,

@@ -8,9 +8,14 @@
 import { compileTable, type Folded } from '../../machines/compile.ts';
 import { type ControllerEvent, type ControllerState, controllerMachine } from '../../machines/controller.ts';
 import type { ErrorCode } from '../errors.ts';
-import type { FactData } from '../events/facts.ts';
 import type { Actor } from '../jobs/actor.ts';
-import { type Change, isWaiting } from '../jobs/state.ts';
+import {
+  type Change,
+  type ControllerFacts,
+  foldControllerFact,
+  isWaiting,
+  noControllerFacts,
+} from '../jobs/state.ts';
 
 const table = compileTable<ControllerState, Record<string, never>, ControllerEvent>(controllerMachine);
 
@@ -19,8 +24,7 @@ export class Gate implements Actor {
   readonly reads = 'head';
   #machine: Folded<ControllerState, Record<string, never>> = { state: table.initial, context: {} };
   #waiting = 0;
-  #queuedMax = Number.POSITIVE_INFINITY;
-  #tornFrom: number | null = null;
+  #facts: ControllerFacts = noControllerFacts;
 
   get state(): ControllerState {
     return this.#machine.state;
@@ -37,19 +41,23 @@ export class Gate implements Actor {
       case 'stopped':
         return { code: 'ERR_DRAINING', reason: 'the controller is shutting down' };
       default:
-        return this.#tornFrom === null
+        return this.#facts.tornFrom === null
           ? null
           : {
               code: 'ERR_TORN_TAIL',
-              reason: `facts from seq ${this.#tornFrom} on were lost with the log's tail`,
+              reason: `facts from seq ${this.#facts.tornFrom} on were lost with the log's tail`,
             };
     }
   }
 
   fold({ record, before, after }: Change): void {
-    if (record.type.startsWith('controller.')) this.#foldController(record.type, record.data);
+    if (record.type.startsWith('controller.')) {
+      this.#facts = foldControllerFact(this.#facts, record);
+      this.#step({ type: record.type } as ControllerEvent);
+    }
     this.#waiting += Number(isWaiting(after)) - Number(isWaiting(before));
-    this.#step({ type: this.#waiting >= this.#queuedMax ? 'queue.full' : 'queue.freed' });
+    const queuedMax = this.#facts.configured?.queuedMax ?? Number.POSITIVE_INFINITY;
+    this.#step({ type: this.#waiting >= queuedMax ? 'queue.full' : 'queue.freed' });
   }
 
   /** The log failed: until a new life has recovered, nothing is taken. */
@@ -63,17 +71,6 @@ export class Gate implements Actor {
 
   snapshot(): unknown {
     return { state: this.state, waiting: this.#waiting };
-  }
-
-  #foldController(type: string, data: unknown): void {
-    if (type === 'controller.configured')
-      this.#queuedMax = (data as FactData<'controller.configured'>).queuedMax;
-    if (type === 'controller.tailAccepted') this.#tornFrom = null;
-    if (type === 'controller.recovered') {
-      const { fromSeq, lostIds } = data as FactData<'controller.recovered'>;
-      if (fromSeq && lostIds) this.#tornFrom = fromSeq;
-    }
-    this.#step({ type } as ControllerEvent);
   }
 
   #step(event: ControllerEvent): void {

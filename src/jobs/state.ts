@@ -47,6 +47,14 @@ export interface ControllerFacts {
   readonly tornFrom: number | null;
 }
 
+/** Before the first fact of any life. */
+export const noControllerFacts: ControllerFacts = {
+  epoch: 0,
+  configured: null,
+  draining: false,
+  tornFrom: null,
+};
+
 export interface State {
   readonly jobs: Map<string, Job>;
   readonly tenants: Tenants;
@@ -66,7 +74,7 @@ export function newState(): State {
     waiting: { total: 0, byTenant: new Map() },
     usage: new Map(),
     remembered: new Map(),
-    controller: { epoch: 0, configured: null, draining: false, tornFrom: null },
+    controller: noControllerFacts,
   };
 }
 
@@ -155,7 +163,8 @@ export function foldUsage(usage: Map<string, Usage>, move: SlotMove): void {
   else usage.set(move.tenant, { jobs, slices });
 }
 
-function foldControllerFact(before: ControllerFacts, record: FactRecord): ControllerFacts {
+/** Folds a `controller.*` fact. The gate folds with it too: both must read the same in it. */
+export function foldControllerFact(before: ControllerFacts, record: FactRecord): ControllerFacts {
   switch (record.type) {
     case 'controller.recovered': {
       const { epoch, fromSeq, lostIds } = record.data as FactData<'controller.recovered'>;

@@ -174,10 +174,11 @@ t('a module that imports one function a thousand times is one import in the repo
 });
 
 t(
-  'a store that fails is asked again only when something happens, and says nothing about the job',
+  'a store that fails is asked again only when something happens, says nothing about the job, and is told of once',
   async () => {
     let reads = 0;
     let wakes = 0;
+    const told: string[] = [];
     const desk = new Desk();
     const attestor = new Attestor({
       blobs: {
@@ -188,6 +189,7 @@ t(
         },
       },
       sign: async () => 'r',
+      onTrouble: (_message, { job, error }) => told.push(`${job}: ${error}`),
       wake: () => {
         wakes += 1;
         attestor.decide();
@@ -200,7 +202,9 @@ t(
     for (let i = 0; i < 20; i += 1) await new Promise((resolve) => setImmediate(resolve));
     assert.ok(reads <= 2 && wakes <= 1, `${reads} reads, ${wakes} wakes: it spins`);
     attestor.decide();
+    for (let i = 0; i < 20; i += 1) await new Promise((resolve) => setImmediate(resolve));
     assert.ok(reads >= 2, 'the next turn tries again');
+    assert.equal(told, ['a: EIO']);
   },
 );
 

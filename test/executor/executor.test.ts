@@ -18,6 +18,7 @@ class Bench {
   readonly backend: SimulatedBackend;
   readonly executor: Executor;
   readonly stored: number[] = [];
+  readonly troubles: unknown[] = [];
   constructor(runners = 3, blobs: Partial<ResultStore> = {}) {
     this.backend = new SimulatedBackend(runners);
     const store: ResultStore = {
@@ -30,7 +31,8 @@ class Bench {
       ...blobs,
     };
     const { state: head, clock } = this.desk;
-    this.executor = new Executor({ blobs: store, clock, wake: () => undefined, head, killWaitMs });
+    const onTrouble = (_message: string, { error }: Record<string, unknown>) => this.troubles.push(error);
+    this.executor = new Executor({ blobs: store, clock, wake: () => undefined, head, killWaitMs, onTrouble });
   }
   /** The disk catches up: the executor folds what is there. */
   durable(): void {
@@ -125,6 +127,7 @@ t('a result that the disk does not take is kept until it does, or until nobody w
     await bench.act();
     assert.equal(bench.reports(), [cancelled ? 'job.stopped' : 'job.exited']);
     assert.is(bench.backend.fencesStarted.length, 1, 'the guest is not run again for it');
+    assert.equal(bench.troubles, ['EIO'], 'told of once, however often it is tried');
   }
 });
 
