@@ -114,27 +114,30 @@ t(
 );
 
 t('gauges equal the views: depth is what waits, and the reasons add up to it', async () => {
-  const { world, metrics } = await observed();
   let waited = 0;
-  await randomHistory(world, seed(), async () => {
-    const samples = samplesOf(await metrics.text());
-    const { state } = world.life.views;
-    waited = Math.max(waited, state.waiting.total);
-    assert.is(sumOf(samples, 'berth_queue_depth'), state.waiting.total);
-    assert.is(sumOf(samples, 'berth_pending_jobs'), state.waiting.total);
-    assert.is(
-      sumOf(samples, 'berth_jobs{'),
-      [...state.jobs.values()].filter((job) => !isEnd(job.state)).length,
-    );
-    const held = [...state.fleet.values()].flatMap(({ holdings }) => holdings).length;
-    assert.is(
-      sumOf(samples, 'berth_slots{', 'state="held"') + sumOf(samples, 'berth_slots{', 'state="draining"'),
-      held,
-    );
-    assert.is(sumOf(samples, 'berth_controller_state'), 1);
-  });
+  // Some histories keep nobody waiting long; the law is checked in each, until one has shown a queue.
+  for (let run = 0; run < 20 && waited <= 3; run += 1) {
+    const { world, metrics } = await observed();
+    await randomHistory(world, seed() + run, async () => {
+      const samples = samplesOf(await metrics.text());
+      const { state } = world.life.views;
+      waited = Math.max(waited, state.waiting.total);
+      assert.is(sumOf(samples, 'berth_queue_depth'), state.waiting.total);
+      assert.is(sumOf(samples, 'berth_pending_jobs'), state.waiting.total);
+      assert.is(
+        sumOf(samples, 'berth_jobs{'),
+        [...state.jobs.values()].filter((job) => !isEnd(job.state)).length,
+      );
+      const held = [...state.fleet.values()].flatMap(({ holdings }) => holdings).length;
+      assert.is(
+        sumOf(samples, 'berth_slots{', 'state="held"') + sumOf(samples, 'berth_slots{', 'state="draining"'),
+        held,
+      );
+      assert.is(sumOf(samples, 'berth_controller_state'), 1);
+    });
+    await world.end();
+  }
   assert.ok(waited > 3, 'no job ever waited');
-  await world.end();
 });
 
 t('replaying the log counts the same as having been there', async () => {
