@@ -128,12 +128,25 @@ export const facts = {
   'controller.configured': z.strictObject({
     attestMs: deadlineMs,
     lossesMax: count,
+    /** Versions of the machines that judge the facts of this life; see `machines/versions.ts`. Since schema 2. */
+    machines: z.strictObject({ controller: text, job: text, run: text, slot: text }).exactOptional(),
     placement: text,
     policy: text,
     queuedMax: count,
+    /** Ended jobs that the folds keep; older ones are in the log alone. Since schema 2; without it all are kept. */
+    retainedMax: count.exactOptional(),
     runners: count,
     stopMs: deadlineMs,
     version: text,
+  }),
+  /**
+   * A checkpoint of all folds was taken after `ofSeq`, always the seq before this fact's own. `sha256` is the digest
+   * of its file, `stateHash` that of host and actors. Since schema 2.
+   */
+  'controller.checkpointed': z.strictObject({
+    ofSeq: seq,
+    sha256: z.string().regex(/^[0-9a-f]{64}$/),
+    stateHash: z.string().regex(/^[0-9a-f]{64}$/),
   }),
   /** An operator knows what the cut tail lost and wants service all the same. */
   'controller.tailAccepted': z.strictObject({ fromSeq: seq }),
@@ -151,7 +164,7 @@ export type JobFactType = Extract<FactType, `job.${string}`>;
 export const jobFactTypes = Object.keys(facts).filter((type): type is JobFactType => type.startsWith('job.'));
 
 /** Version of the schemas above; rises when a fact gains a member, never changes a meaning. */
-export const factSchemaVersion = 1;
+export const factSchemaVersion = 2;
 
 /**
  * Checks `data` against the schema of `type` and brings it into canonical form.

@@ -28,6 +28,14 @@ export interface Actor {
   answered?(command: Command, outcome: Outcome): void;
   /** Acts on the world outside, after folding; only actors that read to `durable` have this. */
   act?(): void;
-  /** What it keeps, as plain data for the state hash: equal after any crash. */
+  /**
+   * All that it has folded, as plain data (Maps and Sets too): equal after any crash. Its canonical text goes into
+   * the state hash, its frozen form (`events/frozen.ts`, which keeps the order of Maps) into checkpoints.
+   */
   snapshot(): unknown;
+  /**
+   * Takes over what `snapshot` gave, thawed; called at most once, on an actor that has folded nothing. From then on
+   * it folds as if it had folded every fact up to there itself.
+   */
+  restore(saved: unknown): void;
 }

@@ -27,6 +27,8 @@ export interface Disk {
   /** Opens for reading and writing; `create` makes it when it is not there. */
   open(path: string, create: boolean): Promise<DiskFile>;
   rename(from: string, to: string): Promise<void>;
+  /** unlink(2); rejects with ENOENT when it is not there. Durable after `syncFolder`. */
+  remove(path: string): Promise<void>;
   /** fsync(2) on a folder: makes created, renamed and removed names durable. */
   syncFolder(path: string): Promise<void>;
 }

@@ -65,8 +65,27 @@ export interface Log {
   whenDurable(seq: number): Promise<void>;
   /** Called after `durable` moved, and once when the log failed. Returns a function that stops it. */
   onChange(listener: () => void): () => void;
+  /**
+   * Ends the present segment behind `head`, which must be durable: the next fact begins a new one, so that a start
+   * can read from there on. Forgets the seqs of streams that `keeps` is false for; their versions stay known.
+   * No I/O. Returns where the log stands. Throws `ERR_LOG_FAILED` after a failure.
+   */
+  cutSegment(keeps: (stream: string) => boolean): LogBase;
   /** Makes all durable, marks a clean end, releases the files. Idempotent. */
   close(): Promise<void>;
+}
+
+/** Where a log stands at the end of a segment: all that is needed to go on from there without reading what lies before. */
+export interface LogBase {
+  readonly seq: number;
+  /** Hash of the record at `seq`. */
+  readonly hash: string;
+  /** Highest epoch up to there. */
+  readonly epoch: number;
+  /** Number of the last group. */
+  readonly group: number;
+  /** Each stream with its version, and the seqs of its newest facts: all of a stream that is kept, none of others. */
+  readonly streams: readonly (readonly [stream: string, version: number, seqs: readonly number[]])[];
 }
 
 /**
