@@ -20,6 +20,7 @@ import { CommandError, exits, usage } from './exit.ts';
 import { factSentence, type ListedFact, logColumns } from './facts.ts';
 import { instantText } from './output.ts';
 import { factsFrom } from './pages.ts';
+import { addReplayCommand } from './replay.ts';
 import { saveTo } from './save.ts';
 import { wholeNumber } from './spec.ts';
 import { tailLive } from './tail.ts';
@@ -62,15 +63,7 @@ export function addLogCommands(program: Command, run: Run): void {
     ),
     ['berth log verify data', 'berth log verify log.jsonl'],
   );
-  const replayed = verb(
-    log,
-    'replay [path]',
-    'fold a log and print the state that it leads to',
-    run,
-    replayLog,
-  );
-  replayed.option('--to <seq>', 'fold no further (default: the end)', wholeNumber);
-  examples(replayed, ['berth log replay data', 'berth log replay data --to 120 -o json']);
+  addReplayCommand(log, run, recordsIn);
 }
 
 interface TailFlags {
@@ -199,44 +192,6 @@ async function verifyExport(path: string): Promise<Verified> {
     offset += Buffer.byteLength(line) + 1;
   }
   return { records: head.seq, headSeq: head.seq, headHash: head.hash, damage: null };
-}
-
-async function replayLog(
-  context: Context,
-  [path = context.data]: readonly string[],
-  flags: { to?: number },
-): Promise<number> {
-  const { out } = context;
-  const to = flags.to === undefined ? undefined : positive(flags.to, '--to');
-  // Loaded only here: the fold is most of the controller.
-  const { replay } = await import('./replay.ts');
-  const replayed = await replay(recordsIn(path), to);
-  if (to !== undefined && replayed.seq < to)
-    throw usage(`--to ${to}: the log ends at seq ${replayed.seq}`, `berth log replay ${path}`);
-  const { diverged, epoch, gpus, jobs, recoveries, seq, stateHash, tenants } = replayed;
-  await out.one(replayed, [
-    ['seq', String(seq)],
-    ['state hash', stateHash],
-    [
-      'jobs',
-      Object.entries(jobs)
-        .map(([state, count]) => `${count} ${state}`)
-        .join(', ') || 'none',
-    ],
-    ['tenants', String(tenants)],
-    ['gpus', String(gpus)],
-    ['epoch', String(epoch)],
-    ['recoveries', `${recoveries} recorded, ${diverged.length} with another state hash`],
-  ]);
-  const [first] = diverged;
-  if (!first) return exits.done;
-  throw new CommandError(
-    'ERR_LOG_CORRUPT',
-    `the recovery at seq ${first.seq} recorded another state of seq ${first.ofSeq} than is folded here`,
-    {
-      next: 'replay with the version of Berth that wrote it: see controller.configured in berth log tail --offline',
-    },
-  );
 }
 
 const isExport = (path: string): boolean => existsSync(path) && statSync(path).isFile();

@@ -1,94 +1,68 @@
 /**
- * `berth log replay`: folds a log on disk into the state that the controller has after it.
+ * `berth log replay`: folds a log on disk and prints the state that it leads to.
  *
- * Why the very same actors: a second implementation of the fold would prove nothing. Host and actors are made
- * by the controller's own `castAround`, with nobody to take their commands; the hash of what they then hold
- * is the one that the server records as `controller.recovered`. So two machines can compare a state by 64
- * letters, and every restart in the log is checked on the way. Test: `test/cli/log.test.ts`.
+ * Why a file apart from the other verbs: they move records about, this one re-executes them.
+ * Test: `test/cli/log.test.ts`.
  */
-
-import { castAround, stateText } from '../cast.ts';
-import { systemClock } from '../clock.ts';
-import { BerthError } from '../errors.ts';
-import type { FactData } from '../events/facts.ts';
+import type { Command } from 'commander';
 import type { FactRecord } from '../events/record.ts';
-import { fold, newState, type State } from '../jobs/state.ts';
-import { nodeSha256 } from '../log/hash-node.ts';
+import type { Context } from './context.ts';
+import { CommandError, exits, usage } from './exit.ts';
+import { wholeNumber } from './spec.ts';
+import { examples, type Run, verb } from './tree.ts';
 
-/** What a restart in the log recorded, beside what the fold gives here. */
-export interface Recovery {
-  readonly seq: number;
-  readonly ofSeq: number;
-  readonly recorded: string;
-  readonly computed: string;
+/** Verified records of a data directory, a log folder or an export. */
+type RecordsIn = (path: string) => AsyncIterable<readonly FactRecord[]>;
+
+/** Adds `berth log replay` to `berth log`. */
+export function addReplayCommand(log: Command, run: Run, recordsIn: RecordsIn): void {
+  const replayed = verb(
+    log,
+    'replay [path]',
+    'fold a log and print the state that it leads to',
+    run,
+    (context: Context, args, flags: { to?: number }) => replayLog(context, args, flags, recordsIn),
+  );
+  replayed.option('--to <seq>', 'fold no further (default: the end)', wholeNumber);
+  examples(replayed, ['berth log replay data', 'berth log replay data --to 120 -o json']);
 }
 
-export interface Replayed {
-  /** The last folded seq. */
-  readonly seq: number;
-  readonly stateHash: string;
-  readonly facts: number;
-  readonly jobs: Readonly<Record<string, number>>;
-  readonly tenants: number;
-  readonly gpus: number;
-  readonly epoch: number;
-  /** Restarts whose recorded state hash was compared. */
-  readonly recoveries: number;
-  /** Those that differ: the code that folds here is not the code that folded there, or a rule broke. */
-  readonly diverged: readonly Recovery[];
+async function replayLog(
+  context: Context,
+  [path = context.data]: readonly string[],
+  flags: { to?: number },
+  recordsIn: RecordsIn,
+): Promise<number> {
+  const { out } = context;
+  const { to } = flags;
+  if (to !== undefined && to < 1) throw usage(`--to ${to}: must be 1 or more`, 'berth log replay --help');
+  // Loaded only here: the fold is most of the controller.
+  const { replay } = await import('./refold.ts');
+  const replayed = await replay(recordsIn(path), to);
+  if (to !== undefined && replayed.seq < to)
+    throw usage(`--to ${to}: the log ends at seq ${replayed.seq}`, `berth log replay ${path}`);
+  const { diverged, epoch, gpus, jobs, recoveries, seq, stateHash, tenants } = replayed;
+  await out.one(replayed, [
+    ['seq', String(seq)],
+    ['state hash', stateHash],
+    [
+      'jobs',
+      Object.entries(jobs)
+        .map(([state, count]) => `${count} ${state}`)
+        .join(', ') || 'none',
+    ],
+    ['tenants', String(tenants)],
+    ['gpus', String(gpus)],
+    ['epoch', String(epoch)],
+    ['recoveries', `${recoveries} recorded, ${diverged.length} with another state hash`],
+  ]);
+  const [first] = diverged;
+  if (!first) return exits.done;
+  throw new CommandError(
+    'ERR_LOG_CORRUPT',
+    `the recovery at seq ${first.seq} recorded another state of seq ${first.ofSeq} than is folded here`,
+    {
+      next: 'replay with the version of Berth that wrote it: see controller.configured in berth log tail --offline',
+    },
+  );
 }
-
-/** Folds records up to and including `to`. Throws ERR_LOG_CORRUPT at a fact that the table refuses. */
-export async function replay(
-  batches: AsyncIterable<readonly FactRecord[]>,
-  to = Number.MAX_SAFE_INTEGER,
-): Promise<Replayed> {
-  const state = newState();
-  const cast = castAround(state, muted);
-  const hash = (): string => nodeSha256(stateText(state, cast.all));
-  const diverged: Recovery[] = [];
-  let recoveries = 0;
-  let seq = 0;
-  for await (const batch of batches) {
-    for (const record of batch) {
-      if (record.seq > to) break;
-      if (record.type === 'controller.recovered') {
-        recoveries += 1;
-        const { ofSeq, stateHash: recorded } = record.data as FactData<'controller.recovered'>;
-        const computed = hash();
-        if (ofSeq !== seq || recorded !== computed)
-          diverged.push({ seq: record.seq, ofSeq, recorded, computed });
-      }
-      foldOne(state, cast.all, record);
-      seq = record.seq;
-    }
-    if (seq >= to) break;
-  }
-  return { ...summaryOf(state), seq, facts: seq, stateHash: hash(), recoveries, diverged };
-}
-
-function foldOne(state: State, actors: ReturnType<typeof castAround>['all'], record: FactRecord): void {
-  try {
-    const change = fold(state, record);
-    for (const actor of actors) actor.fold(change);
-  } catch (cause) {
-    throw new BerthError('ERR_LOG_CORRUPT', `seq ${record.seq}: ${(cause as Error).message}`, { cause });
-  }
-}
-
-function summaryOf(state: State): Pick<Replayed, 'jobs' | 'tenants' | 'gpus' | 'epoch'> {
-  const jobs: Record<string, number> = {};
-  for (const job of state.jobs.values()) jobs[job.state] = (jobs[job.state] ?? 0) + 1;
-  return { jobs, tenants: state.tenants.size, gpus: state.fleet.size, epoch: state.controller.epoch };
-}
-
-const never = (): Promise<never> => Promise.reject(new Error('a replay has no effects'));
-
-/** Ports of actors that only remember: they are never started, so none of these is called. */
-const muted = {
-  blobs: { read: never, verify: never, putBytes: never },
-  sign: never,
-  clock: systemClock,
-  killWaitMs: 0,
-  wake: (): void => undefined,
-};

@@ -10,7 +10,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { Client } from '../cli/client.ts';
 import { factsFrom } from '../cli/pages.ts';
-import { replay } from '../cli/replay.ts';
+import { replay } from '../cli/refold.ts';
 import { adminIdentity, TokenSource } from '../cli/sign.ts';
 import { systemClock } from '../clock.ts';
 import type { FactRecord } from '../events/record.ts';

@@ -6,7 +6,7 @@
  */
 import { join } from 'node:path';
 import * as assert from 'uvu/assert';
-import { replay } from '../../src/cli/replay.ts';
+import { replay } from '../../src/cli/refold.ts';
 import type { FactRecord } from '../../src/events/record.ts';
 import { nodeSha256 } from '../../src/log/hash-node.ts';
 import { nodeDisk } from '../../src/log/node-disk.ts';
