@@ -1,11 +1,7 @@
 /**
- * One connection to a NATS server, kept for ever: dial, serve until it breaks, wait, dial again.
+ * How to reach a NATS server: addresses, login, limits; and a link (`link.ts`) that keeps one connection to it.
  *
- * Why not the client's own reconnect: it hides the break. What was published meanwhile waits in a buffer and
- * goes out later, behind the back of the code that counts what arrived. Here a connection has a beginning and
- * an end like everything else, and whoever serves it starts from what the server says it has.
- *
- * NATS is an edge: when no server answers, the controller works on, and this keeps dialling.
+ * NATS is an edge: when no server answers, the controller works on, and the link keeps dialling.
  * Tests: `test/intake/nats.test.ts`, `test/views/nats.test.ts`.
  */
 import {
@@ -17,13 +13,7 @@ import {
 } from 'nats';
 import type { Clock } from './clock.ts';
 import { BerthError } from './errors.ts';
-
-/** Where sentences for the operator go. */
-export type Logger = (
-  level: 'error' | 'warn' | 'info' | 'debug',
-  message: string,
-  fields?: Record<string, unknown>,
-) => void;
+import { Link, type Logger } from './link.ts';
 
 /** How we show the server who we are. At most one way; what stands in the URL is the other place for it. */
 export interface NatsLogin {
@@ -51,9 +41,6 @@ export interface NatsLinkParts {
   readonly serve: (connection: NatsConnection, ready: () => void) => Promise<void>;
 }
 
-/** Between two tries: doubled from the first to the last, ms. Back to the first once a connection has served. */
-const backoffMsMin = 100;
-const backoffMsMax = 5_000;
 /** A server that doesn't answer a dial in this time is down, ms. */
 const dialMsMax = 4_000;
 /** A silent server is found out after two of these, ms. */
@@ -61,126 +48,39 @@ const pingMs = 10_000;
 const serversMax = 16;
 const defaultPort = '4222';
 
-export class NatsLink {
-  readonly #parts: NatsLinkParts;
-  readonly #options: ConnectionOptions;
-  readonly #addresses: string;
-  readonly #ended: Promise<void>;
-  #connection: NatsConnection | null = null;
-  #serving = false;
-  #dialling = false;
-  #stopped = false;
-  #wake: () => void = () => undefined;
-  #problem: string | null = null;
-
+export class NatsLink extends Link<NatsConnection> {
   /** Begins to dial. Throws `ERR_CONFIG` when the address or the login can't be read; never waits for a server. */
   constructor(parts: NatsLinkParts) {
-    this.#parts = parts;
-    const { addresses, login } = readServers(parts.servers);
-    this.#addresses = addresses.join(', ');
-    this.#options = {
-      name: parts.name,
-      servers: addresses,
-      reconnect: false,
-      timeout: dialMsMax,
-      pingInterval: pingMs,
-      ...(parts.servers.includes('tls://') ? { tls: {} } : {}),
-      ...readLogin(parts.login ?? {}, login),
-    };
-    this.#ended = this.#run();
+    const { clock, logger, name, serve } = parts;
+    super({ clock, logger, name, serve, dial: natsDial(parts), textOf: natsText });
   }
+}
 
-  /** Is the work being done, on a live connection? */
-  get ready(): boolean {
-    return this.#serving;
-  }
+/** What a dial needs of a link's parts. */
+export type NatsAddress = Pick<NatsLinkParts, 'servers' | 'login' | 'name'>;
 
-  /** Why it isn't; null while it is, and before the first try has ended. */
-  get problem(): string | null {
-    return this.#serving ? null : this.#problem;
-  }
-
-  /** Ends the connection, after `last` has had it once more, and dials no more. Idempotent. */
-  async stop(last?: (connection: NatsConnection) => Promise<void>): Promise<void> {
-    this.#stopped = true;
-    this.#wake();
-    const connection = this.#connection;
-    if (connection) {
-      await last?.(connection).catch(() => undefined);
-      await connection.close();
-    }
-    // A dial under way ends by its own limit, and what it brings is closed.
-    if (!this.#dialling) await this.#ended;
-  }
-
-  async #run(): Promise<void> {
-    let failures = 0;
-    while (!this.#stopped) {
-      const { served, reason } = await this.#once();
-      if (this.#stopped) return;
-      this.#tell(reason);
-      failures = served ? 0 : failures + 1;
-      await this.#pause(Math.min(backoffMsMax, backoffMsMin * 2 ** Math.min(failures, 10)));
-    }
-  }
-
-  /** One connection, from dial to end. */
-  async #once(): Promise<{ readonly served: boolean; readonly reason: string }> {
-    let connection: NatsConnection;
-    let served = false;
-    this.#dialling = true;
+/**
+ * Prepares dials: each call is one try. Throws `ERR_CONFIG` at once when the address or the login can't be read,
+ * so that a typing error ends the start and not the hundredth try.
+ */
+export function natsDial({ servers, login: given, name }: NatsAddress): () => Promise<NatsConnection> {
+  const { addresses, login } = readServers(servers);
+  const options: ConnectionOptions = {
+    name,
+    servers: addresses,
+    reconnect: false,
+    timeout: dialMsMax,
+    pingInterval: pingMs,
+    ...(servers.includes('tls://') ? { tls: {} } : {}),
+    ...readLogin(given ?? {}, login),
+  };
+  return async () => {
     try {
-      connection = await connect(this.#options);
+      return await connect(options);
     } catch (error) {
-      return { served, reason: `cannot connect to ${this.#addresses}: ${natsText(error)}` };
-    } finally {
-      this.#dialling = false;
+      throw new Error(`cannot connect to ${addresses.join(', ')}: ${natsText(error)}`, { cause: error });
     }
-    const closed = connection.closed();
-    const ready = (): void => {
-      served = true;
-      this.#serving = !connection.isClosed() && !this.#stopped;
-      this.#problem = null;
-      this.#parts.logger('info', `${this.#parts.name}: connected to NATS`, {
-        server: connection.getServer(),
-      });
-    };
-    try {
-      if (this.#stopped) return { served, reason: '' };
-      this.#connection = connection;
-      void closed.then(() => {
-        this.#serving = false;
-      });
-      await this.#parts.serve(connection, ready);
-      return {
-        served,
-        reason: natsText((connection.isClosed() ? await closed : null) ?? 'the connection ended'),
-      };
-    } catch (error) {
-      return { served, reason: natsText(error) };
-    } finally {
-      this.#serving = false;
-      this.#connection = null;
-      await connection.close();
-    }
-  }
-
-  /** Told once, not at each of a thousand tries. */
-  #tell(reason: string): void {
-    if (reason === this.#problem) return;
-    this.#problem = reason;
-    this.#parts.logger('warn', `${this.#parts.name}: ${reason}; trying again until it works`);
-  }
-
-  #pause(ms: number): Promise<void> {
-    return new Promise((resume) => {
-      const off = this.#parts.clock.after(ms, resume);
-      this.#wake = () => {
-        off();
-        resume();
-      };
-    });
-  }
+  };
 }
 
 /** What went wrong, as one line for a person. */

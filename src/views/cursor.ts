@@ -1,12 +1,11 @@
 /**
- * How far publication has come, kept in one small file.
+ * How far publication has come, remembered where a restart finds it.
  *
- * Why only a hint: the stream itself knows which fact came last, and is asked. This file speaks when the
- * stream can't, because it is empty or was emptied; and it is the only cursor that Berth keeps on disk.
- * It is written at most once a second, whole or not at all, and one that can't be read is no cursor.
- * Test: `test/views/nats.test.ts`.
+ * Why only a hint: the stream itself knows which fact came last, and is asked. The cursor speaks when the
+ * stream can't, because it is empty or was emptied; and it is the only one that Berth keeps on disk.
+ * So it is written at most once a second, and one that is lost or can't be read is no cursor.
+ * Tests: `test/views/nats.test.ts`, `test/simulate/bus.test.ts`.
  */
-import { open, readFile, rename } from 'node:fs/promises';
 import type { Clock } from '../clock.ts';
 
 /** The last fact that is known to be published. */
@@ -16,11 +15,19 @@ export interface Position {
   readonly hash: string;
 }
 
+/** Where a position is kept: a file (`cursor-file.ts`), or a simulator's memory. */
+export interface CursorStore {
+  /** The position; null when there is none or it can't be read. Never rejects. */
+  load(): Promise<Position | null>;
+  /** Keeps it durably, whole or not at all. */
+  save(position: Position): Promise<void>;
+}
+
 /** Between two writes, ms. */
 const writeMs = 1_000;
 
-export class CursorFile {
-  readonly #path: string;
+export class Cursor {
+  readonly #store: CursorStore;
   readonly #clock: Clock;
   readonly #onError: (error: unknown) => void;
   #position: Position | null;
@@ -28,17 +35,17 @@ export class CursorFile {
   #offTimer: (() => void) | null = null;
   #writing: Promise<void> = Promise.resolve();
 
-  static async open(path: string, clock: Clock, onError: (error: unknown) => void): Promise<CursorFile> {
-    return new CursorFile(path, clock, onError, await readPosition(path));
+  static async open(store: CursorStore, clock: Clock, onError: (error: unknown) => void): Promise<Cursor> {
+    return new Cursor(store, clock, onError, await store.load());
   }
 
   private constructor(
-    path: string,
+    store: CursorStore,
     clock: Clock,
     onError: (error: unknown) => void,
     position: Position | null,
   ) {
-    this.#path = path;
+    this.#store = store;
     this.#clock = clock;
     this.#onError = onError;
     this.#position = position;
@@ -49,7 +56,7 @@ export class CursorFile {
     return this.#position;
   }
 
-  /** Remembers a position; it reaches the disk within a second. */
+  /** Remembers a position; it reaches the store within a second. */
   move(position: Position): void {
     this.#position = position;
     this.#offTimer ??= this.#clock.after(writeMs, () => {
@@ -58,7 +65,7 @@ export class CursorFile {
     });
   }
 
-  /** Brings the position to disk now. Never rejects: without it the next start only asks the stream. */
+  /** Brings the position to the store now. Never rejects: without it the next start only asks the stream. */
   flush(): Promise<void> {
     this.#offTimer?.();
     this.#offTimer = null;
@@ -69,26 +76,7 @@ export class CursorFile {
   async #write(): Promise<void> {
     const position = this.#position;
     if (position === null || position === this.#written) return;
-    const draft = `${this.#path}.tmp`;
-    const file = await open(draft, 'w', 0o600);
-    try {
-      await file.writeFile(`${JSON.stringify(position)}\n`);
-      // Without it a power cut may leave the new name with nothing behind it.
-      await file.datasync();
-    } finally {
-      await file.close();
-    }
-    await rename(draft, this.#path);
+    await this.#store.save(position);
     this.#written = position;
-  }
-}
-
-async function readPosition(path: string): Promise<Position | null> {
-  try {
-    const { seq, hash } = JSON.parse(await readFile(path, 'utf8')) as Partial<Position>;
-    const sound = Number.isSafeInteger(seq) && Number(seq) > 0 && /^[0-9a-f]{64}$/.test(String(hash));
-    return sound ? { seq: Number(seq), hash: String(hash) } : null;
-  } catch {
-    return null;
   }
 }

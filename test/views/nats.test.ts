@@ -1,97 +1,21 @@
-/** Publication to a real JetStream: order without gap through kills and cuts, resumption, and refusal of what isn't ours. */
+/** Publication to a real JetStream: order without gap through kills and cuts, and resumption. */
 
 import { once } from 'node:events';
-import { cp, readFile, rm, writeFile } from 'node:fs/promises';
+import { readFile, rm, writeFile } from 'node:fs/promises';
 import { createServer, connect as dial, type Socket } from 'node:net';
 import { join } from 'node:path';
-import { DiscardPolicy, headers, type NatsConnection } from 'nats';
+import { headers } from 'nats';
 import * as assert from 'uvu/assert';
 import { systemClock } from '../../src/clock.ts';
-import { type FactRecord, genesis, openRecord } from '../../src/events/record.ts';
+import type { FactRecord } from '../../src/events/record.ts';
 import { startNatsIntake } from '../../src/intake/nats.ts';
-import { nodeSha256 } from '../../src/log/hash-node.ts';
-import { factBytesMax, streamName } from '../../src/views/event-stream.ts';
-import { type Publication, startPublication } from '../../src/views/nats.ts';
-import { type Rig, type RigOptions, startRig, until } from '../nats-rig.ts';
-import { NatsServer, type NatsServerOptions } from '../nats-server.ts';
+import { streamName } from '../../src/views/event-stream.ts';
+import { startRig, until } from '../nats-rig.ts';
+import { NatsServer } from '../nats-server.ts';
 import { runs, seed, suite } from '../suite.ts';
+import { allOut, assertWhole, stored, withBench } from './nats-bench.ts';
 
 const t = suite('publication to NATS');
-
-interface Bench {
-  readonly server: NatsServer;
-  readonly rig: Rig;
-  readonly told: string[];
-  /** Starts a publication of the rig's log, or of another's; all are stopped at the end. */
-  publish(more?: {
-    rig?: Rig;
-    stateFile?: string;
-    servers?: string;
-    streamBytesMax?: number;
-  }): Promise<Publication>;
-}
-
-async function withBench(
-  body: (bench: Bench) => Promise<void>,
-  server: NatsServerOptions = {},
-  rig: RigOptions = {},
-): Promise<void> {
-  const started: Publication[] = [];
-  const told: string[] = [];
-  const bench = {
-    server: await NatsServer.start(server),
-    rig: await startRig(rig),
-    told,
-    async publish({ rig, ...more }: { rig?: Rig } = {}) {
-      const publication = await startPublication({
-        servers: bench.server.url(),
-        life: () => (rig ?? bench.rig).life,
-        stateFile: join((rig ?? bench.rig).scratch, 'publication.json'),
-        logger: (level, message) => told.push(`${level} ${message}`),
-        clock: systemClock,
-        ...more,
-      });
-      started.push(publication);
-      return publication;
-    },
-  };
-  try {
-    await body(bench);
-  } finally {
-    await Promise.all(started.map((publication) => publication.stop()));
-    await bench.rig.end();
-    await bench.server.remove();
-  }
-}
-
-/** All that the stream holds, in its order. */
-async function stored(client: NatsConnection): Promise<{ id: string; subject: string; text: string }[]> {
-  const manager = await client.jetstreamManager();
-  const { state } = await manager.streams.info(streamName);
-  const found = [];
-  for (let seq = state.first_seq; seq <= state.last_seq; seq += 1) {
-    const message = await manager.streams.getMessage(streamName, { seq });
-    found.push({ id: message.header.get('Nats-Msg-Id'), subject: message.subject, text: message.string() });
-  }
-  return found;
-}
-
-/** The stream holds the whole log: each fact once, in order, on its subject, verifiable from its bytes. */
-async function assertWhole(client: NatsConnection, rig: Rig): Promise<void> {
-  const messages = await stored(client);
-  assert.is(messages.length, rig.life!.log.durable);
-  let prev = genesis;
-  for (const [at, { id, subject, text }] of messages.entries()) {
-    const record = openRecord(text, { seq: at + 1, prev }, nodeSha256);
-    if (typeof record === 'string') throw new Error(`message ${at + 1} ${record}`);
-    prev = record.hash;
-    assert.equal([id, subject], [String(record.seq), `berth.v1.evt.${record.subject}`]);
-  }
-  assert.is(prev, rig.life!.log.headHash);
-}
-
-const allOut = (publication: Publication, rig: Rig) => (): boolean =>
-  publication.status().connected && publication.status().publishedSeq === rig.life!.log.head;
 
 t.needing(
   'nats-server',
@@ -266,69 +190,6 @@ t.needing(
     }),
 );
 
-t.needing(
-  'nats-server',
-  'a stream of another data directory is refused, untouched, until its operator purges it',
-  () =>
-    withBench(async ({ publish, rig, server, told }) => {
-      const other = await startRig();
-      try {
-        const ours = await publish();
-        await rig.runJobs(2);
-        await until('all is out', allOut(ours, rig));
-        await ours.stop();
-        const theirs = await publish({ rig: other });
-        await until('it is refused', () => theirs.status().problem !== null);
-        const { connected, problem } = theirs.status();
-        assert.is(connected, false);
-        assert.match(
-          String(problem),
-          /^ERR_NATS: BERTH_EVT ends with fact \d+ of another log.* nothing is published.*nats stream purge/,
-        );
-        assert.ok(
-          told.some((line) => /another log/.test(line)),
-          'the operator is told',
-        );
-        await other.runJobs(2);
-        assert.is(theirs.status().lag, other.life!.log.head, 'the controller works on, and owes all');
-        const client = await server.client();
-        await assertWhole(client, rig);
-        await (await client.jetstreamManager()).streams.purge(streamName);
-        await until('it goes on by itself', allOut(theirs, other));
-        await assertWhole(client, other);
-        await theirs.stop();
-      } finally {
-        await other.end();
-      }
-    }),
-);
-
-t.needing(
-  'nats-server',
-  'a data directory restored from an older copy is refused: the stream knows facts that it lost',
-  () =>
-    withBench(async ({ publish, rig, server }) => {
-      const dir = join(rig.scratch, 'data');
-      const before = await startRig({ dir });
-      await before.runJobs(2);
-      await before.end();
-      await cp(dir, join(rig.scratch, 'copy'), { recursive: true });
-      const after = await startRig({ dir });
-      const publication = await publish({ rig: after });
-      await after.runJobs(3);
-      await until('all is out', allOut(publication, after));
-      await publication.stop();
-      await after.end();
-      const restored = await startRig({ dir: join(rig.scratch, 'copy') });
-      const refused = await publish({ rig: restored });
-      await until('it is refused', () => refused.status().problem !== null);
-      assert.match(String(refused.status().problem), /newer copy of this one/);
-      await refused.stop();
-      await restored.end();
-      assert.ok(server.output.length > 0);
-    }),
-);
-
 t.needing('nats-server', 'a new life of the controller is found, and publication goes on with it', () =>
   withBench(async ({ publish, rig, server }) => {
     const filed = await startRig({ dir: join(rig.scratch, 'data') });
@@ -347,89 +208,6 @@ t.needing('nats-server', 'a new life of the controller is found, and publication
     await publication.stop();
     await filed.end();
   }),
-);
-
-t.needing(
-  'nats-server',
-  'without JetStream nothing is published, the status says what to enable, and enabling it is enough',
-  () =>
-    withBench(
-      async ({ publish, rig, server }) => {
-        const publication = await publish();
-        await until('it is told', () => publication.status().problem !== null);
-        await rig.runJobs(2);
-        const { connected, lag, problem } = publication.status();
-        assert.equal([connected, lag], [false, rig.life!.log.head]);
-        assert.match(String(problem), /^ERR_NATS: JetStream is not enabled: add "jetstream \{\}"/);
-        await server.kill();
-        await server.start(['-js']);
-        await until('all is out', allOut(publication, rig), 15_000);
-        await assertWhole(await server.client(), rig);
-      },
-      { args: [] },
-    ),
-);
-
-t.needing('nats-server', 'a stream that would not keep the order is refused by the name of the setting', () =>
-  withBench(async ({ publish, rig, server }) => {
-    const manager = await (await server.client()).jetstreamManager();
-    const sound = { name: streamName, subjects: ['berth.v1.evt.>'], max_bytes: 1e7 };
-    const cases = [
-      [{ ...sound, discard: DiscardPolicy.New }, /discard is new, must be old/],
-      [{ ...sound, max_bytes: -1 }, /max_bytes is unbounded/],
-      [
-        { ...sound, subjects: ['berth.v1.evt.job.>'] },
-        /subjects is berth\.v1\.evt\.job\.>, must be berth\.v1\.evt\.>/,
-      ],
-      [{ ...sound, max_msg_size: 1000 }, /max_msg_size is 1000/],
-      [{ ...sound, no_ack: true }, /no_ack is true/],
-    ] as const;
-    for (const [config, told] of cases) {
-      await manager.streams.add({ ...config, subjects: [...config.subjects] });
-      const publication = await publish();
-      await until('it is refused', () => publication.status().problem !== null);
-      assert.match(String(publication.status().problem), told);
-      await publication.stop();
-      await manager.streams.delete(streamName);
-    }
-    const publication = await publish({ streamBytesMax: 20_000_000 });
-    await until('all is out', allOut(publication, rig));
-    const { config } = await manager.streams.info(streamName);
-    assert.equal([config.max_bytes, config.deny_delete], [20_000_000, true]);
-  }),
-);
-
-t.needing('nats-server', 'a server that would not pass on the largest fact is refused before the first', () =>
-  withBench(async ({ publish, rig, server }) => {
-    await server.kill();
-    const conf = join(rig.scratch, 'small.conf');
-    await writeFile(conf, 'max_payload: 64KB\njetstream {}\n');
-    await server.start(['-c', conf]);
-    const publication = await publish();
-    await until('it is refused', () => publication.status().problem !== null);
-    assert.match(
-      String(publication.status().problem),
-      new RegExp(`at most 65536 bytes, and a fact may have ${factBytesMax}`),
-    );
-  }),
-);
-
-t.needing(
-  'nats-server',
-  'a message that someone else put into the stream is noticed, and nothing is published behind it',
-  () =>
-    withBench(async ({ publish, rig, server }) => {
-      const publication = await publish();
-      await until('all is out', allOut(publication, rig));
-      const client = await server.client();
-      client.publish('berth.v1.evt.job.acme.forged.succeeded', '{"seq":1}');
-      await client.flush();
-      await rig.runJobs(1);
-      const noticed = /^ERR_NATS: the last message of BERTH_EVT is no fact: someone else publishes/;
-      await until('it is noticed', () => noticed.test(String(publication.status().problem)));
-      const last = (await stored(client)).at(-1);
-      assert.is(last?.subject, 'berth.v1.evt.job.acme.forged.succeeded');
-    }),
 );
 
 t.needing(
