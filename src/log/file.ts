@@ -14,7 +14,15 @@ import type { OpenedLog, TailCut } from './log.ts';
 import { cutTail, dropTail } from './mend.ts';
 import { Places } from './places.ts';
 import { Recent } from './recent.ts';
-import { closeSegments, corrupt, type Damage, openSegments, type ScanEnd, scanSegments } from './scan.ts';
+import {
+  closeSegments,
+  corrupt,
+  type Damage,
+  openSegments,
+  type ScanEnd,
+  type Scanned,
+  scanSegments,
+} from './scan.ts';
 import { type Segment, segmentBytesMaxDefault } from './segment.ts';
 import { TornReport } from './torn-report.ts';
 
@@ -31,6 +39,11 @@ export interface FileLogOptions {
    * the pages of the failed sync as clean without writing them.
    */
   readonly trustedSeq?: number;
+  /**
+   * The newest head that this controller signed (`heads.ts`); null when there is none. What it covers was durable,
+   * so a log that ends before it, differs from it or is damaged below it halts, even where no mark seals it.
+   */
+  readonly signed?: { readonly seq: number; readonly hash: string } | null;
   /** Told of a cut as soon as it is made, before anything can fail that comes later; not of what `trustedSeq` drops. */
   readonly onCut?: (cut: TailCut) => void;
   readonly segmentBytesMax?: number;
@@ -91,7 +104,9 @@ async function readAll(
     if (step.done) return step.value;
     const { records, offsets } = step.value;
     for (const offset of offsets) read.places.add(offset);
-    for (const record of records) {
+    for (const [i, record] of records.entries()) {
+      if (record.seq === options.signed?.seq && record.hash !== options.signed.hash)
+        throw corrupt(unlikeSigned(step.value, i, options.signed.seq));
       read.recent.push(record);
       report.see(record);
     }
@@ -109,6 +124,7 @@ async function mend(
 ): Promise<TailCut | null> {
   const { onCut, trustedSeq } = options;
   if (trustedSeq === undefined && end.damage?.sealed) throw corrupt(end.damage);
+  refuseBelowSigned(options, segments, end);
   if (report.told) {
     // The fact that tells of it was read; only now is it sure to be read again.
     await settle(options, segments);
@@ -151,6 +167,27 @@ async function dropUntrusted(
   if (beyond.offset === 0) await segments.pop()!.file.close();
   return cut;
 }
+
+/** A signed head is proof that all up to it was on the disk: what is gone below it was no torn flush. */
+function refuseBelowSigned(
+  { dir, signed }: FileLogOptions,
+  segments: readonly Segment[],
+  { damage, head }: ScanEnd,
+): void {
+  if (!signed || head >= signed.seq) return;
+  const last = segments.at(-1);
+  const where = damage ?? { file: last?.path ?? dir, offset: last?.end ?? 0, seq: head + 1, reason: null };
+  const reason = `${where.reason ?? 'nothing follows'}; the log ends at seq ${head}, a head is signed for seq ${signed.seq}`;
+  throw corrupt({ ...where, reason, sealed: true });
+}
+
+const unlikeSigned = ({ segment, offsets }: Scanned, i: number, seq: number): Damage => ({
+  file: segment.path,
+  offset: offsets[i]!,
+  seq,
+  reason: `rewritten at or before this record: the head signed for seq ${seq} has another hash`,
+  sealed: true,
+});
 
 const missing = (file: string, offset: number, head: number, trustedSeq: number): Damage => ({
   file,
