@@ -119,6 +119,7 @@ export class SimulatedDisk {
           create && !this.#names.has(path) ? this.#whole('open', () => this.#create(path)) : reading();
         return run(call, () => this.#file(life, this.#names.get(path)));
       },
+      readSync: (path) => this.bytes(path),
       rename: (from, to) => run(() => this.#whole('rename', () => this.#names.rename(from, to)), nothingDone),
       remove: (path) => run(() => this.#whole('remove', () => this.#names.remove(path)), nothingDone),
       syncFolder: (path) => run(() => this.#syncFolder(path), nothingDone),
