@@ -8,7 +8,7 @@
 import { BerthError, invariant } from '../errors.ts';
 import { type FactRecord, genesis, type Sha256, sealRecord } from '../events/record.ts';
 import { streamOf } from '../events/subject.ts';
-import type { Draft } from './log.ts';
+import type { Draft, LogBase } from './log.ts';
 
 /** Longest line of a record. Longer ones are refused at the append and taken for damage when read. */
 export const lineBytesMax = 16 * 1024 * 1024;
@@ -23,48 +23,85 @@ interface Placed {
   readonly line: string | null;
 }
 
+/** What is known of a stream: its version, and the seqs of its newest facts; those before were forgotten at a cut. */
+interface Stream {
+  version: number;
+  readonly seqs: number[];
+}
+
+/** What a chain goes on from when the facts before are not read again. */
+export type ChainStart = Pick<LogBase, 'seq' | 'hash' | 'epoch'> & Partial<Pick<LogBase, 'streams'>>;
+
 /** Head, versions and epochs of one log, in memory: a few numbers a stream. */
 export class Chain {
-  /** For each stream the seqs of its facts: version v is entry v − 1. */
-  readonly #seqs = new Map<string, number[]>();
+  readonly #streams = new Map<string, Stream>();
   readonly #sha256: Sha256;
+  /** True when the versions at the start are not known: then the first fact of each stream says its own. */
+  readonly #versionsOpen: boolean;
   head = 0;
   headHash = genesis;
   /** Highest epoch seen. */
   epochMax = 0;
 
-  constructor(sha256: Sha256) {
+  /** @param start  where to go on; without `streams` any version is taken for the first fact seen of a stream */
+  constructor(sha256: Sha256, start?: ChainStart) {
     this.#sha256 = sha256;
+    this.#versionsOpen = start !== undefined && start.streams === undefined;
+    if (start === undefined) return;
+    this.head = start.seq;
+    this.headHash = start.hash;
+    this.epochMax = start.epoch;
+    for (const [stream, version, seqs] of start.streams ?? [])
+      this.#streams.set(stream, { version, seqs: [...seqs] });
   }
 
   versionOf(stream: string): number {
-    return this.#seqs.get(stream)?.length ?? 0;
+    return this.#streams.get(stream)?.version ?? 0;
   }
 
-  /** Seqs of `limit` facts of a stream, from the 1-based `fromVersion` on. */
+  /** Seqs of the facts of a stream among its versions `fromVersion` (1-based) … `fromVersion + limit - 1`: those that are known. */
   seqsOf(stream: string, fromVersion: number, limit: number): number[] {
-    return (
-      this.#seqs.get(stream)?.slice(Math.max(0, fromVersion - 1), Math.max(0, fromVersion - 1) + limit) ?? []
+    const known = this.#streams.get(stream);
+    if (known === undefined) return [];
+    const forgotten = known.version - known.seqs.length;
+    const from = Math.max(0, fromVersion - 1);
+    return known.seqs.slice(Math.max(0, from - forgotten), Math.max(0, from + limit - forgotten));
+  }
+
+  /**
+   * Forgets the seqs of streams that are not kept, and says where the chain stands.
+   *
+   * Why a job that is not kept goes with its version: jobs come and go without end, and the id of an ended one
+   * never comes again, so memory is bounded by what is kept. Tenants, slots and the controller are few and go on.
+   */
+  cut(keeps: (stream: string) => boolean): Required<ChainStart> {
+    for (const [stream, known] of this.#streams) {
+      if (keeps(stream)) continue;
+      if (stream.startsWith('job.')) this.#streams.delete(stream);
+      else known.seqs.length = 0;
+    }
+    const streams = [...this.#streams].map(
+      ([stream, { version, seqs }]) => [stream, version, [...seqs]] as const,
     );
+    return { seq: this.head, hash: this.headHash, epoch: this.epochMax, streams };
   }
 
   /**
    * Gives a fact the place after `head`, or finds the place that a retry already has.
    *
    * Why the id is `<stream>:<version>`: a writer that never heard the answer repeats itself with the same
-   * expected version, so the same fact meets its own id; two different facts with one id are a conflict.
+   * expected version, so the same fact meets its own id; two different facts with one id are a conflict, and so is
+   * a retry of a fact that a cut has forgotten.
    * @param recordAt  reads a record that is there already, at once
    * Throws: `ERR_LOG_CONFLICT`, `ERR_TOO_LARGE`; leaves the chain as it was.
    */
   place(draft: Draft, epoch: number, recordAt: (seq: number) => FactRecord): Placed {
     const stream = streamOf(draft.subject);
-    const seqs = this.#seqs.get(stream);
-    const version = seqs === undefined ? 0 : seqs.length;
+    const known = this.#streams.get(stream);
+    const version = known === undefined ? 0 : known.version;
     if (draft.expectedVersion !== version) {
-      return {
-        record: repeated(draft, stream, version, seqs?.[draft.expectedVersion], recordAt),
-        line: null,
-      };
+      const seq = known?.seqs[draft.expectedVersion - (version - known.seqs.length)];
+      return { record: repeated(draft, stream, version, seq, recordAt), line: null };
     }
     assertPlain(draft);
     const record = {
@@ -87,7 +124,7 @@ export class Chain {
     const { hash, line } = sealRecord(record, this.#sha256);
     refuseTooLong(line);
     record.hash = hash;
-    this.#admit(record, stream, seqs);
+    this.#admit(record, stream, known);
     return { record, line };
   }
 
@@ -99,23 +136,32 @@ export class Chain {
     if (typeof record.subject !== 'string' || !subjectPattern.test(record.subject))
       return 'has no valid subject';
     const stream = streamOf(record.subject);
-    const seqs = this.#seqs.get(stream);
-    const version = (seqs === undefined ? 0 : seqs.length) + 1;
+    const known = this.#streams.get(stream);
+    const version = this.#versionAfter(known, record);
     if (record.version !== version) return `has version ${record.version} of ${stream}, expected ${version}`;
     if (record.id !== `${stream}:${version}`) return `has id ${record.id}, expected ${stream}:${version}`;
     if (!Number.isSafeInteger(record.epoch)) return 'has no valid epoch';
     if (record.epoch < this.epochMax)
       return `has epoch ${record.epoch}, after ${this.epochMax}: a stale writer`;
-    this.#admit(record, stream, seqs);
+    this.#admit(record, stream, known);
     return null;
   }
 
-  #admit(record: FactRecord, stream: string, seqs: number[] | undefined): void {
-    if (seqs === undefined) this.#seqs.set(stream, [record.seq]);
-    else seqs.push(record.seq);
-    this.head = record.seq;
-    this.headHash = record.hash;
-    this.epochMax = record.epoch;
+  /** The version that the next fact of a stream must have. */
+  #versionAfter(known: Stream | undefined, { version }: FactRecord): number {
+    if (known !== undefined) return known.version + 1;
+    return this.#versionsOpen && Number.isSafeInteger(version) && version > 0 ? version : 1;
+  }
+
+  #admit({ seq, version, hash, epoch }: FactRecord, stream: string, known: Stream | undefined): void {
+    if (known === undefined) this.#streams.set(stream, { version, seqs: [seq] });
+    else {
+      known.version = version;
+      known.seqs.push(seq);
+    }
+    this.head = seq;
+    this.headHash = hash;
+    this.epochMax = epoch;
   }
 }
 

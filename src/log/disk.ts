@@ -26,6 +26,8 @@ export interface Disk {
   list(path: string): Promise<string[]>;
   /** Opens for reading and writing; `create` makes it when it is not there. */
   open(path: string, create: boolean): Promise<DiskFile>;
+  /** All bytes of a file, at once: blocks the process; for a repeated append whose first is in a file that is not open. */
+  readSync(path: string): Uint8Array;
   rename(from: string, to: string): Promise<void>;
   /** unlink(2); rejects with ENOENT when it is not there. Durable after `syncFolder`. */
   remove(path: string): Promise<void>;

@@ -6,15 +6,16 @@
  * doesn't wait for the disk. Nothing is ever changed in place: a crash can hurt only the end.
  * Format: `segment.ts`. Opening: `file.ts`. Tests: `test/log/conformance.ts`, `test/log/failing-disk.test.ts`.
  */
-import { BerthError } from '../errors.ts';
+import { BerthError, invariant } from '../errors.ts';
 import type { FactRecord, Sha256 } from '../events/record.ts';
 import type { Chain } from './chain.ts';
 import type { Disk } from './disk.ts';
-import type { Appended, Draft, Log } from './log.ts';
+import type { Handles, KeptFile } from './handles.ts';
+import type { Appended, Draft, Log, LogBase } from './log.ts';
 import type { Places } from './places.ts';
 import { Progress } from './progress.ts';
 import type { Recent } from './recent.ts';
-import { type Mark, markLine, segmentName } from './segment.ts';
+import { type Mark, markLine, type Segment, segmentName } from './segment.ts';
 
 /**
  * Text that may wait for the disk. At the limit `append` throws `ERR_BUSY`: the disk is minutes behind, and
@@ -32,6 +33,7 @@ export interface FileLogParts {
   readonly sha256: Sha256;
   readonly chain: Chain;
   readonly places: Places;
+  readonly handles: Handles;
   readonly recent: Recent;
   /** Number of the last group in the log. */
   readonly group: number;
@@ -59,7 +61,10 @@ export class FileLog implements Log {
   /** Seq and hash of the last record that a flush has taken, number of its group. */
   #tail: { seq: number; hash: string; group: number };
   #sealed: boolean;
+  /** The last segment is not written to any more, not even a mark. */
   #newSegment: boolean;
+  /** The last segment ends at this seq: the next flush seals it and begins a new one. -1 when nothing was cut. */
+  #cutAt = -1;
 
   constructor(parts: FileLogParts) {
     this.#parts = parts;
@@ -106,6 +111,18 @@ export class FileLog implements Log {
     return this.#chain.versionOf(stream);
   }
 
+  cutSegment(keeps: (stream: string) => boolean): LogBase {
+    if (this.#progress.failure !== null || this.#closing !== null) throw this.#progress.why();
+    invariant(this.durable === this.head, `cut at ${this.head}, durable up to ${this.durable}`);
+    this.#cutAt = this.head;
+    return { ...this.#chain.cut(keeps), group: this.#tail.group };
+  }
+
+  /** Lets go of the segments that end at or before `seq`; from now on nobody reads from them. */
+  async release(seq: number): Promise<void> {
+    await Promise.all(this.#parts.places.drop(seq).map(({ file }) => file.close()));
+  }
+
   async read(from: number, limit: number): Promise<FactRecord[]> {
     const first = Math.max(1, from);
     const last = Math.min(this.head, from + limit - 1);
@@ -119,7 +136,8 @@ export class FileLog implements Log {
 
   async readStream(stream: string, fromVersion = 1, limit = 10_000): Promise<FactRecord[]> {
     const { recent, places } = this.#parts;
-    const found = this.#chain.seqsOf(stream, fromVersion, limit).map((seq) => recent.get(seq) ?? seq);
+    const seqs = this.#chain.seqsOf(stream, fromVersion, limit).filter((seq) => seq >= places.firstSeq);
+    const found = seqs.map((seq) => recent.get(seq) ?? seq);
     const records: FactRecord[] = [];
     for (const item of found)
       records.push(typeof item === 'number' ? (await places.read(item, item))[0]! : item);
@@ -179,8 +197,10 @@ export class FileLog implements Log {
     this.#sealed = false;
     await segment.file.write(bytes, segment.end);
     await segment.file.datasync();
+    const offsets: number[] = [];
     for (let at = header.length; at < bytes.length; at = bytes.indexOf(newline, at) + 1)
-      places.add(segment.end + at);
+      offsets.push(segment.end + at);
+    places.add(segment, offsets);
     segment.end += bytes.length;
     this.#tail = { seq, hash: recent.get(seq)!.hash, group: mark.group };
     return seq;
@@ -197,15 +217,18 @@ export class FileLog implements Log {
     return taken;
   }
 
-  /** The segment to write to; a new one when the present one is full. Its name is durable before its content. */
-  async #segmentFor(firstSeq: number): Promise<Places['segments'][number]> {
-    const { dir, disk, places, segmentBytesMax } = this.#parts;
+  /** The segment to write to; a new one behind a cut, or when the present one is full. Its name is durable before its content. */
+  async #segmentFor(firstSeq: number): Promise<Segment> {
+    const { dir, disk, handles, places, segmentBytesMax } = this.#parts;
     const present = places.segments.at(-1);
-    if (present && !this.#newSegment && present.end < segmentBytesMax) return present;
+    const cut = this.#cutAt === firstSeq - 1 && present?.firstSeq !== firstSeq;
+    if (present && !cut && !this.#newSegment && present.end < segmentBytesMax) return present;
     if (present && !this.#newSegment) await this.#seal();
     const path = `${dir}/${segmentName(firstSeq)}`;
-    const segment = { firstSeq, path, file: await disk.open(path, true), end: 0 };
+    const segment = { firstSeq, path, file: handles.keep(path, await disk.open(path, true)), end: 0 };
     places.segments.push(segment);
+    places.add(segment, []);
+    if (present) (present.file as KeptFile).letGo();
     await disk.syncFolder(dir);
     this.#newSegment = false;
     return segment;

@@ -10,7 +10,8 @@ import type { FactRecord, Sha256 } from '../events/record.ts';
 import { Chain } from './chain.ts';
 import type { Disk } from './disk.ts';
 import { FileLog } from './file-log.ts';
-import type { OpenedLog, TailCut } from './log.ts';
+import { Handles } from './handles.ts';
+import type { LogBase, OpenedLog, TailCut } from './log.ts';
 import { cutTail, dropTail } from './mend.ts';
 import { Places } from './places.ts';
 import { Recent } from './recent.ts';
@@ -39,6 +40,8 @@ export interface FileLogOptions {
    * the pages of the failed sync as clean without writing them.
    */
   readonly trustedSeq?: number;
+  /** Where reading begins: what lies at or before it is neither read nor verified. For `openLog`, which has checked it. */
+  readonly base?: LogBase;
   /**
    * The newest head that this controller signed (`heads.ts`); null when there is none. What it covers was durable,
    * so a log that ends before it, differs from it or is damaged below it halts, even where no mark seals it.
@@ -62,23 +65,33 @@ interface Read {
  * Throws: `ERR_LOG_CORRUPT` with file, byte, seq and reason when a part that once was safe doesn't verify;
  * nothing is changed on disk then. `ERR_LOG_FAILED` when the tail can't be mended or synced.
  */
-export async function openFileLog(options: FileLogOptions): Promise<OpenedLog> {
-  const { dir, disk, sha256, trustedSeq, segmentBytesMax = segmentBytesMaxDefault } = options;
+export async function openFileLog(options: FileLogOptions): Promise<OpenedLog & { readonly log: FileLog }> {
+  const { base, dir, disk, sha256, trustedSeq, segmentBytesMax = segmentBytesMaxDefault } = options;
   await disk.mkdir(dir);
   const report = await TornReport.read(dir, disk, sha256);
-  const read: Read = { chain: new Chain(sha256), places: new Places(sha256), recent: new Recent() };
-  const segments = await openSegments(dir, disk);
+  if (base) report.seeBase(base);
+  const handles = new Handles(disk);
+  const read: Read = {
+    chain: new Chain(sha256, base),
+    places: new Places(disk, sha256),
+    recent: new Recent(),
+  };
+  const all = await openSegments(dir, disk, handles, base?.seq);
+  const segments = all.filter(({ firstSeq }) => firstSeq > (base?.seq ?? 0));
   try {
     const end = await readAll(options, segments, read, report);
     const cut = await mend(options, segments, end, report);
     await settle(options, segments);
     await report.done();
-    read.places.segments.push(...segments);
-    const continueSegment = segments.length > 0 && (trustedSeq === undefined || segments.at(-1)!.end === 0);
+    read.places.segments.push(...all.filter(({ firstSeq }) => firstSeq <= (base?.seq ?? 0)), ...segments);
+    const last = segments.at(-1);
+    if (last) read.places.add(last, []);
+    const continueSegment = last !== undefined && (trustedSeq === undefined || last.end === 0);
     const log = new FileLog({
       dir,
       disk,
       sha256,
+      handles,
       ...read,
       group: end.group,
       closed: end.closed,
@@ -87,7 +100,7 @@ export async function openFileLog(options: FileLogOptions): Promise<OpenedLog> {
     });
     return { log, cut, settled: () => report.settle() };
   } catch (error) {
-    await closeSegments(segments);
+    await closeSegments(all);
     throw error;
   }
 }
@@ -98,12 +111,12 @@ async function readAll(
   read: Read,
   report: TornReport,
 ): Promise<ScanEnd> {
-  const scan = scanSegments(segments, read.chain, options.sha256, options.trustedSeq);
+  const scan = scanSegments(segments, read.chain, options.sha256, options.trustedSeq, options.base?.group);
   for (;;) {
     const step = await scan.next();
     if (step.done) return step.value;
-    const { records, offsets } = step.value;
-    for (const offset of offsets) read.places.add(offset);
+    const { segment, records, offsets } = step.value;
+    read.places.add(segment, offsets);
     for (const [i, record] of records.entries()) {
       if (record.seq === options.signed?.seq && record.hash !== options.signed.hash)
         throw corrupt(unlikeSigned(step.value, i, options.signed.seq));

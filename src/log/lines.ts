@@ -42,8 +42,8 @@ export async function* readLines(file: DiskFile, size: number): AsyncGenerator<L
   if (carry.length > 0) yield [bad(offset, 'has no newline at its end', lenient(carry))];
 }
 
-/** All lines of `bytes`, which ends in a newline. */
-function linesOf(bytes: Uint8Array, start: number): Line[] {
+/** All lines of `bytes`, which ends in a newline. Ends after the first one with a problem. */
+export function linesOf(bytes: Uint8Array, start: number): Line[] {
   const text = decoded(bytes);
   if (text === null) return linesOneByOne(bytes, start);
   const ascii = text.length === bytes.length;

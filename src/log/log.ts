@@ -57,9 +57,15 @@ export interface Log {
   append(draft: Draft): Appended;
   /** Present version of a stream; 0 when it has no fact. */
   versionOf(stream: string): number;
-  /** Facts `from`, `from + 1` … at most `limit` (1…10,000), never past `head`. */
+  /**
+   * Facts `from`, `from + 1` … at most `limit` (1…10,000), never past `head`.
+   * Rejects with `ERR_NOT_FOUND` when `from` is retired: an answer that begins later would hide a gap.
+   */
   read(from: number, limit: number): Promise<FactRecord[]>;
-  /** All facts of one stream, oldest first, at most `limit` from version `fromVersion` (1-based) on. */
+  /**
+   * All facts of one stream, oldest first, at most `limit` from version `fromVersion` (1-based) on. What a cut has
+   * forgotten and what is retired is left out at the beginning; `version` of the first record says how much.
+   */
   readStream(stream: string, fromVersion?: number, limit?: number): Promise<FactRecord[]>;
   /** Resolves when `seq` is durable; rejects with `ERR_LOG_FAILED` when that can't happen any more. */
   whenDurable(seq: number): Promise<void>;

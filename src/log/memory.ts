@@ -5,9 +5,10 @@
  * with it is not the disk. "Durable" follows `head` a moment later, as with a real disk, so that code
  * which forgets to wait is caught here too. Test: `test/log/memory.test.ts`.
  */
+import { invariant } from '../errors.ts';
 import type { FactRecord, Sha256 } from '../events/record.ts';
 import { Chain } from './chain.ts';
-import type { Appended, Draft, Log, OpenedLog } from './log.ts';
+import type { Appended, Draft, Log, LogBase, OpenedLog } from './log.ts';
 import { Progress } from './progress.ts';
 
 /** An empty log that keeps its facts in an array. */
@@ -70,6 +71,13 @@ class MemoryLog implements Log {
 
   onChange(listener: () => void): () => void {
     return this.#progress.onChange(listener);
+  }
+
+  /** There are no segments here, and no groups; what is forgotten is forgotten all the same. */
+  cutSegment(keeps: (stream: string) => boolean): LogBase {
+    if (this.#closed) throw this.#progress.why();
+    invariant(this.durable === this.head, `cut at ${this.head}, durable up to ${this.durable}`);
+    return { ...this.#chain.cut(keeps), group: 0 };
   }
 
   async close(): Promise<void> {

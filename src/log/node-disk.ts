@@ -5,8 +5,8 @@
  * are the two traps of the system calls: a write may take fewer bytes than it was given, and a new name
  * is durable only when its folder is synced. Test: `test/log/file.test.ts`.
  */
-import { constants, readSync } from 'node:fs';
-import { type FileHandle, mkdir, open, readdir, rename } from 'node:fs/promises';
+import { constants, readFileSync, readSync } from 'node:fs';
+import { type FileHandle, mkdir, open, readdir, rename, unlink } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 import type { Disk, DiskFile } from './disk.ts';
 
@@ -26,7 +26,9 @@ export const nodeDisk: Disk = {
   async open(path, create) {
     return nodeFile(await openHandle(path, create));
   },
+  readSync: (path) => readFileSync(path),
   rename,
+  remove: unlink,
   async syncFolder(path) {
     const folder = await open(path, 'r');
     try {

@@ -8,8 +8,18 @@ import { BerthError } from '../errors.ts';
 import { type FactRecord, openRecord, type Sha256 } from '../events/record.ts';
 import { Chain } from './chain.ts';
 import type { Disk, DiskFile } from './disk.ts';
+import { Handles } from './handles.ts';
 import { type Line, readLines } from './lines.ts';
-import { chunkBytes, firstSeqOf, holdsMark, markBytesMax, openMark, type Segment } from './segment.ts';
+import { type LogStart, startOf } from './retired.ts';
+import {
+  chunkBytes,
+  firstSeqOf,
+  holdsMark,
+  markBytesMax,
+  openMark,
+  type Segment,
+  segmentName,
+} from './segment.ts';
 
 /** What is wrong with a log, and where. */
 export interface Damage {
@@ -43,6 +53,7 @@ export interface ScanEnd {
 
 /** Result of `verifyLogFolder`. */
 export interface Verified {
+  /** How many verify. */
   readonly records: number;
   readonly headSeq: number;
   readonly headHash: string;
@@ -51,14 +62,18 @@ export interface Verified {
 
 /**
  * Verifies a log folder offline. Changes nothing; while a controller writes to it, an unsealed end is normal.
+ * Of a log whose oldest segments are retired it verifies the rest, from where the digest line says.
  * Throws: `ERR_NOT_FOUND` when there is no such folder.
  */
 export async function verifyLogFolder(dir: string, disk: Disk, sha256: Sha256): Promise<Verified> {
-  const chain = new Chain(sha256);
   const segments = await openSegments(dir, disk);
   try {
-    const { damage } = await drain(scanSegments(segments, chain, sha256));
-    return { records: chain.head, headSeq: chain.head, headHash: chain.headHash, damage };
+    const start = await startOf(dir, disk, segments);
+    const chain = new Chain(sha256, start);
+    const { damage } = await drain(
+      scanSegments(segments, chain, sha256, Number.MAX_SAFE_INTEGER, start?.group),
+    );
+    return { records: chain.head - (start?.seq ?? 0), headSeq: chain.head, headHash: chain.headHash, damage };
   } finally {
     await closeSegments(segments);
   }
@@ -75,7 +90,14 @@ export async function* readLogFolder(
 ): AsyncGenerator<FactRecord[], Damage | null> {
   const segments = await openSegments(dir, disk);
   try {
-    const scan = scanSegments(segments, new Chain(sha256), sha256);
+    const start = await startOf(dir, disk, segments);
+    const scan = scanSegments(
+      segments,
+      new Chain(sha256, start),
+      sha256,
+      Number.MAX_SAFE_INTEGER,
+      start?.group,
+    );
     for (;;) {
       const step = await scan.next();
       if (!step.done) {
@@ -95,20 +117,28 @@ export function corrupt({ file, offset, seq, reason }: Damage): BerthError {
   return new BerthError('ERR_LOG_CORRUPT', `${file}, byte ${offset}, seq ${seq}: ${reason}`);
 }
 
-/** All segments of a folder, opened, in order. */
-export async function openSegments(dir: string, disk: Disk): Promise<Segment[]> {
+/**
+ * All segments of a folder, in order, the last one open; the others are opened while someone reads from them.
+ * @param restSeq  segments that begin at or before it are not even looked at, and their length stays 0
+ */
+export async function openSegments(
+  dir: string,
+  disk: Disk,
+  handles = new Handles(disk),
+  restSeq = 0,
+): Promise<Segment[]> {
   const names = await disk.list(dir).catch((cause: NodeJS.ErrnoException) => {
     throw cause.code === 'ENOENT' ? new BerthError('ERR_NOT_FOUND', `${dir} is not there`, { cause }) : cause;
   });
+  const firstSeqs = names.map(firstSeqOf).filter((seq) => seq !== null);
   const segments: Segment[] = [];
   try {
-    for (const name of names) {
-      const firstSeq = firstSeqOf(name);
-      if (firstSeq === null) continue;
-      const path = `${dir}/${name}`;
-      const file = await disk.open(path, false);
+    for (const firstSeq of firstSeqs) {
+      const path = `${dir}/${segmentName(firstSeq)}`;
+      const last = firstSeq === firstSeqs.at(-1);
+      const file = last ? handles.keep(path, await disk.open(path, false)) : handles.file(path);
       segments.push({ firstSeq, path, file, end: 0 });
-      segments.at(-1)!.end = await file.size();
+      if (firstSeq > restSeq) segments.at(-1)!.end = await file.size();
     }
   } catch (error) {
     await closeSegments(segments);
@@ -130,16 +160,18 @@ async function drain(scan: AsyncGenerator<Scanned, ScanEnd>): Promise<ScanEnd> {
 
 /**
  * Yields what verifies, chunk by chunk, and returns how it ended.
- * @param chain     empty; holds head, versions and epochs afterwards
+ * @param chain     where reading begins; holds head, versions and epochs afterwards
  * @param limitSeq  the last seq of interest; what follows it is not even verified
+ * @param group     number of the group before the first segment
  */
 export async function* scanSegments(
   segments: readonly Segment[],
   chain: Chain,
   sha256: Sha256,
   limitSeq = Number.MAX_SAFE_INTEGER,
+  group: LogStart['group'] = 0,
 ): AsyncGenerator<Scanned, ScanEnd> {
-  const reader = new Reader(chain, sha256, limitSeq);
+  const reader = new Reader(chain, sha256, limitSeq, group);
   for (const [i, segment] of segments.entries()) {
     const last = i === segments.length - 1;
     const stop = yield* scanOne(segment, reader);
@@ -201,12 +233,13 @@ class Reader {
   readonly chain: Chain;
   readonly #sha256: Sha256;
   readonly #limitSeq: number;
-  group = 0;
+  group: number;
   closed = false;
   /** Records the present group still announces; null outside of groups. */
   #left: number | null = null;
 
-  constructor(chain: Chain, sha256: Sha256, limitSeq: number) {
+  constructor(chain: Chain, sha256: Sha256, limitSeq: number, group: number) {
+    this.group = group;
     this.chain = chain;
     this.#sha256 = sha256;
     this.#limitSeq = limitSeq;

@@ -14,7 +14,7 @@ import { BerthError } from '../errors.ts';
 import type { FactData } from '../events/facts.ts';
 import type { FactRecord, Sha256 } from '../events/record.ts';
 import type { Disk } from './disk.ts';
-import type { TailCut } from './log.ts';
+import type { LogBase, TailCut } from './log.ts';
 
 /** Ids named in a report; further ones are counted only. A person looks at the bytes then. */
 export const idsNamedMax = 1_000;
@@ -71,6 +71,14 @@ export class TornReport {
     if (this.#content === null || type !== 'controller.recovered' || seq < this.#content.fromSeq) return;
     const { bytes, fromSeq } = data as FactData<'controller.recovered'>;
     if (bytes === this.#content.bytes && fromSeq === this.#content.fromSeq) this.#told = true;
+  }
+
+  /**
+   * The records up to `base` are not read. A cut before its seq was told all the same: facts that stand there now
+   * came after the cut, and a life takes its first checkpoint after it has told of the cut and settled that.
+   */
+  seeBase({ seq }: LogBase): void {
+    if (this.#content !== null && this.#content.fromSeq <= seq) this.#told = true;
   }
 
   /** True when the log that was read tells of this cut: the report may go once what was read is durable. */

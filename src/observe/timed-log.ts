@@ -8,7 +8,7 @@
  */
 import type { Clock } from '../clock.ts';
 import type { FactRecord } from '../events/record.ts';
-import type { Appended, Draft, Log } from '../log/log.ts';
+import type { Appended, Draft, Log, LogBase } from '../log/log.ts';
 
 /** Facts under way that can be timed at once: above what the door lets the log lag. Older ones go untimed. */
 const underWayMax = 131_072;
@@ -78,6 +78,9 @@ class TimedLog implements Log {
   }
   onChange(listener: () => void): () => void {
     return this.#log.onChange(listener);
+  }
+  cutSegment(keeps: (stream: string) => boolean): LogBase {
+    return this.#log.cutSegment(keeps);
   }
   close(): Promise<void> {
     return this.#log.close();

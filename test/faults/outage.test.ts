@@ -18,6 +18,8 @@ t(
     const disk: Disk = {
       mkdir: () => inner.mkdir(),
       list: (path) => inner.list(path),
+      readSync: (path) => inner.readSync(path),
+      remove: (path) => inner.remove(path),
       rename: (from, to) => inner.rename(from, to),
       syncFolder: () => inner.syncFolder(),
       async open(path, create) {

@@ -5,7 +5,7 @@
  */
 import type { Disk, DiskFile } from '../../src/log/disk.ts';
 
-type Counted = 'open' | 'write' | 'datasync' | 'truncate' | 'rename' | 'syncFolder' | 'mkdir';
+type Counted = 'open' | 'write' | 'datasync' | 'truncate' | 'rename' | 'remove' | 'syncFolder' | 'mkdir';
 /** Calls so far that change something or promise something. */
 export type Calls = Record<Counted, number>;
 
@@ -17,7 +17,16 @@ type Before = (
 ) => Promise<void>;
 
 function wrapped(inner: Disk, before: Before): { disk: Disk; calls: Calls } {
-  const calls: Calls = { open: 0, write: 0, datasync: 0, truncate: 0, rename: 0, syncFolder: 0, mkdir: 0 };
+  const calls: Calls = {
+    open: 0,
+    write: 0,
+    datasync: 0,
+    truncate: 0,
+    rename: 0,
+    remove: 0,
+    syncFolder: 0,
+    mkdir: 0,
+  };
   let total = 0;
   const count = (
     call: Counted,
@@ -42,6 +51,8 @@ function wrapped(inner: Disk, before: Before): { disk: Disk; calls: Calls } {
     list: (path) => inner.list(path),
     open: (path, create) =>
       (create ? count('open') : Promise.resolve()).then(async () => wrapFile(await inner.open(path, create))),
+    readSync: (path) => inner.readSync(path),
+    remove: (path) => count('remove').then(() => inner.remove(path)),
     rename: (from, to) => count('rename').then(() => inner.rename(from, to)),
     syncFolder: (path) => count('syncFolder').then(() => inner.syncFolder(path)),
   };

@@ -35,7 +35,8 @@ export class PowerDisk implements Disk {
 
   async list(path: string): Promise<string[]> {
     const inside = [...this.#names.keys()].filter((name) => name.startsWith(`${path}/`));
-    return inside.map((name) => name.slice(path.length + 1)).sort();
+    const names = inside.map((name) => name.slice(path.length + 1).split('/', 1)[0] as string);
+    return [...new Set(names)].sort();
   }
 
   async open(path: string, create: boolean): Promise<DiskFile> {
@@ -48,10 +49,21 @@ export class PowerDisk implements Disk {
     return this.#file(content);
   }
 
+  readSync(path: string): Uint8Array {
+    const there = this.#names.get(path);
+    if (!there) throw Object.assign(new Error(`ENOENT: ${path}`), { code: 'ENOENT' });
+    return there.now.slice();
+  }
+
   async rename(from: string, to: string): Promise<void> {
     this.#change();
     this.#names.set(to, this.#names.get(from)!);
     this.#names.delete(from);
+  }
+
+  async remove(path: string): Promise<void> {
+    this.#change();
+    if (!this.#names.delete(path)) throw Object.assign(new Error(`ENOENT: ${path}`), { code: 'ENOENT' });
   }
 
   async syncFolder(): Promise<void> {

@@ -3,7 +3,7 @@ import { type FactRecord, genesis, sealRecord } from '../../src/events/record.ts
 import { streamOf } from '../../src/events/subject.ts';
 import { Chain } from '../../src/log/chain.ts';
 import { nodeSha256 } from '../../src/log/hash-node.ts';
-import type { Appended, Draft, Log, OpenedLog } from '../../src/log/log.ts';
+import type { Appended, Draft, Log, LogBase, OpenedLog } from '../../src/log/log.ts';
 import { Progress } from '../../src/log/progress.ts';
 
 /** What survives: the records, and how many of them had been made durable. */
@@ -101,6 +101,9 @@ export class CrashLog implements Log {
   }
   onChange(listener: () => void): () => void {
     return this.#progress.onChange(listener);
+  }
+  cutSegment(keeps: (stream: string) => boolean): LogBase {
+    return { ...this.#chain.cut(keeps), group: 0 };
   }
   async close(): Promise<void> {
     this.#progress.close();
