@@ -48,6 +48,15 @@ export const settingsSchema = z.strictObject({
   demo: flag.default(false),
   /** Jobs waiting at once, of all tenants. Higher absorbs longer bursts, and costs memory for every waiting job. */
   queuedMax: whole(1, 1_000_000).default(10_000),
+  /**
+   * Ended jobs that are answered from memory, with their idempotency keys; older ones stand in the log alone. Higher
+   * costs about 5 KiB of memory a job, and checkpoints that much larger.
+   */
+  retainedMax: whole(1_000, 1_000_000).default(10_000),
+  /** Facts between two checkpoints: more makes starts longer, fewer pauses for a moment more often. 0: none. */
+  checkpointFacts: whole(0, 10_000_000).default(50_000),
+  /** Move log segments aside in which no job is known any more, for an operator to ship or delete. */
+  retireSegments: flag.default(false),
   /** Jobs a tenant may send a second, in the long run; twice as many may come at once. */
   submitsPerSecondMax: whole(1, 1_000_000).default(1_000),
   /** Longest verification. */

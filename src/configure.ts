@@ -4,6 +4,7 @@
  * Why in the log: what a decision depended on must be there to be read when the decision is questioned. A
  * setting that only the process knew is gone with it. Test: `test/controller.test.ts`.
  */
+import { machineVersions } from '../machines/versions.ts';
 import type { ControllerSettings } from './controller.ts';
 import { BerthError } from './errors.ts';
 import type { PlainCommand } from './jobs/commands.ts';
@@ -26,8 +27,19 @@ export interface Configuring {
 
 /** Throws ERR_CONFIG when the fleet setting calls a known GPU another board. */
 export async function configure({ state, settings, runners, leftOut, note }: Configuring): Promise<void> {
-  const { attestMs, fleet, lossesMax, policy, queuedMax, stopMs, version } = settings;
-  const data = { attestMs, lossesMax, placement: placementName, policy, queuedMax, runners, stopMs, version };
+  const { attestMs, fleet, lossesMax, policy, queuedMax, retainedMax, stopMs, version } = settings;
+  const data = {
+    attestMs,
+    lossesMax,
+    machines: machineVersions,
+    placement: placementName,
+    policy,
+    queuedMax,
+    retainedMax,
+    runners,
+    stopMs,
+    version,
+  };
   await note({ kind: 'Note', type: 'controller.configured', stream: 'controller', data });
   for (const { id, board, enforcement } of fleet) {
     const stream = `slot.${id}`;

@@ -12,6 +12,7 @@
  */
 import type { OnTrouble, SignReport } from './attestation/attestor.ts';
 import { type Cast, castAround, stateText } from './cast.ts';
+import { Checkpointer, type LifeFolds, restoreFolds } from './checkpointing.ts';
 import type { Clock } from './clock.ts';
 import { configure, notInFleet } from './configure.ts';
 import { BerthError, invariant } from './errors.ts';
@@ -25,6 +26,7 @@ import type { Command, Outcome } from './jobs/commands.ts';
 import { Feed, Host } from './jobs/host.ts';
 import { Pump } from './jobs/pump.ts';
 import { fold, type Job, newState, type State } from './jobs/state.ts';
+import type { Checkpoint, Checkpoints } from './log/checkpoint.ts';
 import type { Log, OpenedLog, TailCut } from './log/log.ts';
 import { Views } from './views/views.ts';
 
@@ -42,6 +44,10 @@ export interface ControllerSettings {
   readonly stopMs: number;
   readonly lossesMax: number;
   readonly queuedMax: number;
+  /** Ended jobs that the folds keep. */
+  readonly retainedMax: number;
+  /** Facts between two checkpoints; 0: none are taken. */
+  readonly checkpointFacts: number;
   /** How long after its kill an unseen guest is surely dead: lease and grace. */
   readonly killWaitMs: number;
   readonly version: string;
@@ -55,8 +61,13 @@ export interface ControllerParts {
   readonly settings: ControllerSettings;
   /** Runs a function soon, never at once. */
   readonly defer: (fn: () => void) => void;
-  /** Opens the log and hands over what is in it, in order. */
-  readonly openLog: (onRecords: (batch: readonly FactRecord[]) => void) => Promise<OpenedLog>;
+  /** Opens the log and hands over what is in it, in order; before that, once, a checkpoint to begin from, if one fits. */
+  readonly openLog: (
+    onRecords: (batch: readonly FactRecord[]) => void,
+    onCheckpoint: (checkpoint: Checkpoint) => void,
+  ) => Promise<OpenedLog>;
+  /** Where checkpoints go; without it none are taken. */
+  readonly checkpoints?: Checkpoints;
   /** Kills guests of former lives and waits until they are gone. */
   readonly killFormerGuests: () => Promise<number>;
   readonly startBackend: () => Promise<Backend>;
@@ -82,12 +93,15 @@ export class Controller {
   readonly executor: Executor;
   /** What recovery found: the state it came back to, and after which seq. */
   readonly recovered: { readonly stateHash: string; readonly ofSeq: number };
+  /** Seq of the checkpoint that this life began from; 0: it folded the whole log. */
+  readonly fromSeq: number;
   readonly #parts: ControllerParts;
   /** The log need not report its cut again. */
   readonly #settled: OpenedLog['settled'];
   readonly #cast: Cast;
   readonly #host: Host;
   readonly #pump: Pump;
+  readonly #checkpointer: Checkpointer | null;
   #backend: Backend | null = null;
   #offs: (() => void)[] = [];
   #ended = false;
@@ -100,10 +114,18 @@ export class Controller {
     const gate = new Gate();
     let wake = (): void => undefined;
     const cast = castAround(state, { ...parts, killWaitMs: parts.settings.killWaitMs, wake: () => wake() });
-    const opened = await parts.openLog((batch) => {
-      for (const record of batch) foldRecovered(record, state, [...cast.all, gate, views]);
-    });
-    const controller = new Controller(parts, opened, state, { views, gate, cast });
+    const folders = [...cast.all, gate, views];
+    let fromSeq = 0;
+    const opened = await parts.openLog(
+      (batch) => {
+        for (const record of batch) foldRecovered(record, state, folders);
+      },
+      ({ base, folds }) => {
+        fromSeq = base.seq;
+        restoreFolds(folds, { state, actors: cast.all, gate, views });
+      },
+    );
+    const controller = new Controller(parts, opened, state, { views, gate, cast, fromSeq });
     wake = () => controller.#pump.wake();
     try {
       await controller.#takeUp();
@@ -118,7 +140,7 @@ export class Controller {
     parts: ControllerParts,
     opened: OpenedLog,
     state: State,
-    { views, gate, cast }: { views: Views; gate: Gate; cast: Cast },
+    { views, gate, cast, fromSeq }: { views: Views; gate: Gate; cast: Cast; fromSeq: number },
   ) {
     this.#parts = parts;
     this.#cast = cast;
@@ -139,6 +161,23 @@ export class Controller {
       actors: [...cast.all, gate, views],
       defer: parts.defer,
       onFault: (error) => this.#fault(error),
+    });
+    this.fromSeq = fromSeq;
+    this.#checkpointer = this.#checkpointerOf(parts, { state, actors: cast.all, gate, views });
+  }
+
+  #checkpointerOf({ checkpoints, settings, sha256, onTrouble }: ControllerParts, folds: LifeFolds) {
+    if (!checkpoints) return null;
+    return new Checkpointer({
+      folds,
+      log: this.log,
+      host: this.#host,
+      pump: this.#pump,
+      checkpoints,
+      sha256,
+      everyFacts: settings.checkpointFacts,
+      lastSeq: this.fromSeq,
+      onTrouble: onTrouble ?? (() => undefined),
     });
   }
 
@@ -221,8 +260,9 @@ export class Controller {
   }
 
   #onLogChange(): void {
-    if (this.log.failure) this.#fault(this.log.failure);
-    else this.#pump.wake();
+    if (this.log.failure) return this.#fault(this.log.failure);
+    this.#pump.wake();
+    this.#checkpointer?.consider();
   }
 
   #faulted = false;
@@ -264,6 +304,7 @@ export class Controller {
       }
       return this.#holding().length === 0 || clock.monotonicMs() >= lastMs;
     });
+    await this.#checkpointer?.atStop();
     await this.#note('controller.stopped', { running: this.#holding().length });
   }
 

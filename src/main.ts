@@ -196,12 +196,14 @@ function partsOf(
   const {
     acceptTornTail,
     attestMs,
+    checkpointFacts,
     graceMs,
     leaseMs,
     lossesMax,
     memoryMiBMax,
     policy,
     queuedMax,
+    retainedMax,
     runners,
     stopMs,
   } = settings;
@@ -220,6 +222,8 @@ function partsOf(
         stopMs,
         lossesMax,
         queuedMax,
+        retainedMax,
+        checkpointFacts,
         killWaitMs: leaseMs + graceMs,
         version,
       },

@@ -47,6 +47,8 @@ export class LifeOnDisk {
         stopMs,
         lossesMax: 0,
         queuedMax: 100,
+        retainedMax: 10_000,
+        checkpointFacts: 0,
         killWaitMs,
         version: 'test',
       },

@@ -157,6 +157,8 @@ async function beginLife(
       stopMs: 2_000,
       lossesMax: 3,
       queuedMax,
+      retainedMax: 10_000,
+      checkpointFacts: 0,
       killWaitMs: 2_000,
       version: 'test',
     },

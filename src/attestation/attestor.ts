@@ -15,6 +15,7 @@ import type { FactData } from '../events/facts.ts';
 import type { JobSpec } from '../events/spec.ts';
 import type { Actor } from '../jobs/actor.ts';
 import type { Command } from '../jobs/commands.ts';
+import { refill } from '../jobs/retention.ts';
 import { type Change, slotMove } from '../jobs/state.ts';
 import { type Fleet, foldSlotFact, foldSlotMove } from '../slots/fleet.ts';
 import { couldEverFit, sizeIn } from '../slots/placement.ts';
@@ -123,8 +124,15 @@ export class Attestor implements Actor {
   /** A finding is said once: refused, its job has moved on, and the next finding waits. */
   answered(): void {}
 
-  snapshot(): unknown {
+  snapshot(): { fleet: Fleet; tenants: Tenants; todo: Map<string, Task> } {
     return { fleet: this.#fleet, tenants: this.#tenants, todo: this.#todo };
+  }
+
+  restore(saved: unknown): void {
+    const { fleet, tenants, todo } = saved as ReturnType<Attestor['snapshot']>;
+    refill(this.#fleet, fleet);
+    refill(this.#tenants, tenants);
+    refill(this.#todo, todo);
   }
 
   #beginMore(): void {

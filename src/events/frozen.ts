@@ -22,7 +22,8 @@ export function thaw(value: unknown): unknown {
   const entries = Object.entries(value);
   const [only] = entries;
   if (only && entries.length === 1 && Array.isArray(only[1])) {
-    if (only[0] === '%map') return new Map(only[1].map(([key, item]: [unknown, unknown]) => [key, thaw(item)]));
+    if (only[0] === '%map')
+      return new Map(only[1].map(([key, item]: [unknown, unknown]) => [key, thaw(item)]));
     if (only[0] === '%set') return new Set(only[1]);
   }
   return Object.fromEntries(entries.map(([key, item]) => [key, thaw(item)]));

@@ -20,6 +20,7 @@ import type { Clock } from '../clock.ts';
 import type { BerthError } from '../errors.ts';
 import type { Actor } from '../jobs/actor.ts';
 import type { Command, GoneReport, Outcome } from '../jobs/commands.ts';
+import { refill } from '../jobs/retention.ts';
 import type { Change, Job, State } from '../jobs/state.ts';
 import type { Backend, Run, RunOutcome } from './backend.ts';
 import { ModuleCache } from './module-cache.ts';
@@ -182,6 +183,10 @@ export class Executor implements Actor {
 
   snapshot(): unknown {
     return this.#runs;
+  }
+
+  restore(saved: unknown): void {
+    refill(this.#runs, saved as Map<string, Folded<RunState, RunContext>>);
   }
 
   /** The last 64 KiB of the guest's stderr, while this process remembers the job. */

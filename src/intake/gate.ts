@@ -69,8 +69,15 @@ export class Gate implements Actor {
     return null;
   }
 
-  snapshot(): unknown {
-    return { state: this.state, waiting: this.#waiting };
+  snapshot() {
+    return { machine: this.#machine, waiting: this.#waiting, facts: this.#facts };
+  }
+
+  restore(saved: unknown): void {
+    const { machine, waiting, facts } = saved as ReturnType<Gate['snapshot']>;
+    this.#machine = machine;
+    this.#waiting = waiting;
+    this.#facts = facts;
   }
 
   #step(event: ControllerEvent): void {

@@ -7,6 +7,7 @@
  */
 import type { Actor } from './actor.ts';
 import type { Command } from './commands.ts';
+import { refill } from './retention.ts';
 import type { Change, Job } from './state.ts';
 
 export class Concluder implements Actor {
@@ -28,6 +29,13 @@ export class Concluder implements Actor {
 
   snapshot(): unknown {
     return this.#todo;
+  }
+
+  restore(saved: unknown): void {
+    refill(
+      this.#todo,
+      saved as Map<string, { readonly kind: 'QueueJob' | 'ConcludeJob'; readonly visit: number }>,
+    );
   }
 }
 

@@ -38,6 +38,12 @@ interface Seat {
   cursor: number;
 }
 
+/** Something to be done at a moment of rest. */
+interface Pause {
+  readonly work: () => void;
+  readonly fail: (error: unknown) => void;
+}
+
 export class Pump {
   readonly #log: Log;
   readonly #host: Host;
@@ -49,6 +55,7 @@ export class Pump {
   #scheduled = false;
   #stopped = false;
   #held = false;
+  #pause: Pause | null = null;
 
   constructor(parts: {
     log: Log;
@@ -70,8 +77,7 @@ export class Pump {
 
   /** Hands a command to the writer; resolves with what became of it. Wait for durability before telling anyone. */
   ask(command: Command, author: string): Promise<Outcome> {
-    if (this.#stopped)
-      return Promise.reject(new BerthError('ERR_READ_ONLY', 'the controller has stopped writing'));
+    if (this.#stopped) return Promise.reject(stoppedWriting());
     if (this.#mail.length >= mailboxMax)
       return Promise.resolve(refused('ERR_BUSY', `${mailboxMax} commands wait already`));
     if (this.#log.pendingBytes >= pendingBytesMax)
@@ -109,11 +115,35 @@ export class Pump {
     this.wake();
   }
 
+  /**
+   * Runs `work` in a moment in which everything is durable and everyone has folded all of it; until then nothing new
+   * is decided. Resolves with what `work` returned.
+   *
+   * Why such a moment: each fold stands at a seq of its own, but a checkpoint must be of one. It costs the wait for
+   * one flush. Rejects with ERR_READ_ONLY when the life ends first, ERR_BUSY when a pause is asked for already.
+   */
+  atRest<T>(work: () => T): Promise<T> {
+    if (this.#stopped) return Promise.reject(stoppedWriting());
+    if (this.#pause) return Promise.reject(new BerthError('ERR_BUSY', 'a pause is asked for already'));
+    return new Promise((resolve, fail) => {
+      const workAndTell = (): void => {
+        try {
+          resolve(work());
+        } catch (error) {
+          fail(error);
+        }
+      };
+      this.#pause = { work: workAndTell, fail };
+      this.wake();
+    });
+  }
+
   /** No turn begins after this; waiting commands are refused. Idempotent. */
   stop(): void {
     this.#stopped = true;
-    for (const letter of this.#mail)
-      letter.fail(new BerthError('ERR_READ_ONLY', 'the controller has stopped writing'));
+    this.#pause?.fail(stoppedWriting());
+    this.#pause = null;
+    for (const letter of this.#mail) letter.fail(stoppedWriting());
     this.#mail = [];
   }
 
@@ -133,10 +163,25 @@ export class Pump {
   #turn(): boolean {
     // The log has a bound of its own far above this one; stopping here means that no append ever meets it.
     if (this.#log.pendingBytes >= pendingBytesMax) return false;
+    if (this.#pause) return this.#rest(this.#pause);
     let moved = this.#openMail();
     for (const seat of this.#seats) moved = this.#seatTurn(seat) || moved;
     this.#changes.trim(Math.min(...this.#seats.map(({ cursor }) => cursor)));
     return moved;
+  }
+
+  /** A turn on the way to a pause: everyone only catches up, and when all are level the work is done. */
+  #rest(pause: Pause): boolean {
+    let level = this.#log.durable === this.#changes.head;
+    for (const seat of this.#seats) {
+      this.#catchUp(seat);
+      level &&= seat.cursor === this.#changes.head;
+    }
+    // Else the next flush wakes the pump.
+    if (!level) return false;
+    this.#pause = null;
+    pause.work();
+    return true;
   }
 
   #openMail(): boolean {
@@ -182,3 +227,6 @@ export class Pump {
     return moved;
   }
 }
+
+const stoppedWriting = (): BerthError =>
+  new BerthError('ERR_READ_ONLY', 'the controller has stopped writing');

@@ -7,12 +7,20 @@
  * Test: `test/jobs/state.test.ts`; properties in `test/properties/`.
  */
 import { compileTable, type Folded } from '../../machines/compile.ts';
-import { type JobContext, type JobFact, type JobState, jobMachine, newJob } from '../../machines/job.ts';
+import {
+  isEnd,
+  type JobContext,
+  type JobFact,
+  type JobState,
+  jobMachine,
+  newJob,
+} from '../../machines/job.ts';
 import { invariant } from '../errors.ts';
 import type { FactData } from '../events/facts.ts';
 import type { FactRecord } from '../events/record.ts';
 import { type Fleet, foldSlotFact, foldSlotMove, type SlotMove, slicesOf } from '../slots/fleet.ts';
 import { foldTenantFact, type Tenants } from '../tenants/tenants.ts';
+import { forget, newRetained, type Retained, refill, retain, surplusOf } from './retention.ts';
 
 export type Job = Folded<JobState, JobContext>;
 
@@ -24,6 +32,8 @@ export interface Change {
   /** The job before and after, when the fact is a job's; `before` is null for its first. */
   readonly before: Job | null;
   readonly after: Job | null;
+  /** Ended jobs that the fold has let go of with this fact; most facts have none. */
+  readonly forgotten?: readonly string[];
 }
 
 /** What a tenant holds now. */
@@ -63,6 +73,7 @@ export interface State {
   readonly waiting: { total: number; readonly byTenant: Map<string, number> };
   readonly usage: Map<string, Usage>;
   readonly remembered: Map<string, Remembered>;
+  readonly retained: Retained;
   controller: ControllerFacts;
 }
 
@@ -74,8 +85,20 @@ export function newState(): State {
     waiting: { total: 0, byTenant: new Map() },
     usage: new Map(),
     remembered: new Map(),
+    retained: newRetained(),
     controller: noControllerFacts,
   };
+}
+
+/** Takes over what another state held, thawed; `state` has folded nothing yet. */
+export function restoreState(state: State, saved: State): void {
+  for (const name of ['jobs', 'tenants', 'fleet', 'usage', 'remembered'] as const)
+    refill(state[name] as Map<string, unknown>, saved[name] as Map<string, unknown>);
+  state.waiting.total = saved.waiting.total;
+  refill(state.waiting.byTenant, saved.waiting.byTenant);
+  refill(state.retained.ended, saved.retained.ended);
+  refill(state.retained.names, saved.retained.names);
+  state.controller = saved.controller;
 }
 
 /** Folds one fact into `state` and says what it did. Throws when the fact is illegal: the log is not ours. */
@@ -83,9 +106,24 @@ export function fold(state: State, record: FactRecord): Change {
   if (record.type.startsWith('job.')) return foldJobFact(state, record);
   if (record.type.startsWith('tenant.')) foldTenantFact(state.tenants, record);
   else if (record.type.startsWith('slot.')) foldSlotFact(state.fleet, record);
-  else if (record.type.startsWith('controller.'))
+  else if (record.type.startsWith('controller.')) {
     state.controller = foldControllerFact(state.controller, record);
+    if (record.type === 'controller.configured')
+      return { record, before: null, after: null, ...thinned(state) };
+  }
   return { record, before: null, after: null };
+}
+
+/** Lets ended jobs go beyond the bound in force, and says which. */
+function thinned(state: State): Pick<Change, 'forgotten'> {
+  const { configured } = state.controller;
+  const forgotten = surplusOf(state.retained, configured?.retainedMax ?? Number.POSITIVE_INFINITY);
+  if (forgotten.length === 0) return {};
+  for (const id of forgotten) {
+    state.jobs.delete(id);
+    for (const name of forget(state.retained, id)) state.remembered.delete(name);
+  }
+  return { forgotten };
 }
 
 function foldJobFact(state: State, record: FactRecord): Change {
@@ -101,13 +139,25 @@ function foldJobFact(state: State, record: FactRecord): Change {
     foldSlotMove(state.fleet, move);
     foldUsage(state.usage, move);
   }
-  if (record.type === 'job.submitted') {
-    const { idempotencyKey, jti, jobDigest } = record.data as FactData<'job.submitted'>;
-    if (idempotencyKey !== null)
-      state.remembered.set(keyName(tenant, idempotencyKey), { id, digest: jobDigest });
-    if (jti !== null) state.remembered.set(jtiName(tenant, jti), { id, digest: jobDigest });
-  }
-  return { record, before, after };
+  if (record.type === 'job.submitted')
+    rememberNames(state, id, tenant, record.data as FactData<'job.submitted'>);
+  if (!isEnd(after.state)) return { record, before, after };
+  retain(state.retained, id, record.seq);
+  return { record, before, after, ...thinned(state) };
+}
+
+function rememberNames(
+  { remembered, retained }: State,
+  id: string,
+  tenant: string,
+  { idempotencyKey, jti, jobDigest }: FactData<'job.submitted'>,
+): void {
+  const names = [
+    ...(idempotencyKey === null ? [] : [keyName(tenant, idempotencyKey)]),
+    ...(jti === null ? [] : [jtiName(tenant, jti)]),
+  ];
+  for (const name of names) remembered.set(name, { id, digest: jobDigest });
+  if (names.length > 0) retained.names.set(id, names);
 }
 
 /** The job after this fact, or null when the table refuses it. */

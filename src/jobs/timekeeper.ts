@@ -14,6 +14,7 @@ import type { Deadline } from '../../machines/job.ts';
 import type { Clock } from '../clock.ts';
 import type { Actor } from './actor.ts';
 import type { Command } from './commands.ts';
+import { refill } from './retention.ts';
 import type { Change } from './state.ts';
 
 export class Timekeeper implements Actor {
@@ -75,6 +76,10 @@ export class Timekeeper implements Actor {
 
   snapshot(): unknown {
     return this.#deadlines;
+  }
+
+  restore(saved: unknown): void {
+    refill(this.#deadlines, saved as Map<string, Deadline>);
   }
 
   #rearm(id: string, deadline: Deadline | null, restMs: number): void {

@@ -33,4 +33,9 @@ export interface Checkpoints {
   draft(checkpoint: Checkpoint): CheckpointDraft;
   /** Writes it, durably and whole or not at all; the newest two stay. Rejects with Node's errors. */
   write(draft: CheckpointDraft): Promise<void>;
+  /**
+   * Moves segments aside that end at or before `upToSeq` and that no kept checkpoint needs; does nothing where
+   * everything is to be kept. See `retire.ts`. Rejects with Node's errors.
+   */
+  retire(upToSeq: number): Promise<void>;
 }

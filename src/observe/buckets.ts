@@ -26,6 +26,16 @@ export class Buckets {
     this.#sum += value;
   }
 
+  snapshot(): { readonly counts: readonly number[]; readonly sum: number } {
+    return { counts: [...this.#counts], sum: this.#sum };
+  }
+
+  /** Takes over what `snapshot` of buckets with the same bounds gave. */
+  restore({ counts, sum }: ReturnType<Buckets['snapshot']>): void {
+    this.#counts.set(counts);
+    this.#sum = sum;
+  }
+
   get sum(): number {
     return this.#sum;
   }

@@ -31,10 +31,10 @@ export interface ObservedLife {
 export interface Metrics {
   readonly contentType: string;
   /**
-   * Counts every change of these views from now on; returns a function that stops it. Call it before the
-   * first fact is folded (`ControllerParts.observe`): then the counts are those of the whole log.
+   * Counts every change of these views. Call it before the first fact is folded (`ControllerParts.observe`):
+   * then the counts are those of the whole log, and stand in its checkpoints.
    */
-  attach(views: Views): () => void;
+  attach(views: Views): void;
   /** The same log, with each fact's way to durability timed. */
   timed(log: Log): Log;
   observeAppend(seconds: number): void;
@@ -73,7 +73,7 @@ export function createMetrics({ life, clock }: { life: () => ObservedLife | null
     attach(views) {
       const tally = new Tally(views);
       latest = tally;
-      return views.onChange((change) => tally.fold(change));
+      views.follow(tally);
     },
     timed: (log) => timedLog(log, clock, observeAppend),
     observeAppend,

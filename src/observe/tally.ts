@@ -9,15 +9,17 @@
 import { isEnd, type JobState } from '../../machines/job.ts';
 import type { FactData } from '../events/facts.ts';
 import type { FactRecord } from '../events/record.ts';
+import { refill } from '../jobs/retention.ts';
 import type { Change } from '../jobs/state.ts';
-import type { Views } from '../views/views.ts';
+import type { Follower, Views } from '../views/views.ts';
 import { Buckets, waitBounds } from './buckets.ts';
 import { measured } from './durations.ts';
 
 /** A number for each label value; several label values are joined by a space, which no label of ours holds. */
 export type Counts = Map<string, number>;
 
-export class Tally {
+export class Tally implements Follower {
+  readonly name = 'tally';
   /** Whose changes are counted here. */
   readonly views: Views;
   accepted = 0;
@@ -30,7 +32,7 @@ export class Tally {
   readonly attested: Counts = new Map();
   /** Slot-seconds, by profile. */
   readonly busySeconds: Counts = new Map();
-  /** Jobs that are in each state now. */
+  /** Jobs that are in each state now; those that ended stay counted when the folds have let go of them. */
   readonly jobs: Counts = new Map();
   lost = 0;
   tornBytes = 0;
@@ -42,6 +44,24 @@ export class Tally {
     this.views = views;
     // Empty when attached in time. Attached late, counts begin here, but the jobs that there are must be known.
     for (const { state } of views.state.jobs.values()) count(this.jobs, state);
+  }
+
+  snapshot() {
+    const { accepted, turnedAway, refused, ended, attested, busySeconds, jobs, lost, tornBytes } = this;
+    const buckets = {
+      wait: this.wait.snapshot(),
+      dispatch: this.dispatch.snapshot(),
+      run: this.run.snapshot(),
+    };
+    return { accepted, turnedAway, refused, ended, attested, busySeconds, jobs, lost, tornBytes, ...buckets };
+  }
+
+  restore(saved: unknown): void {
+    const from = saved as ReturnType<Tally['snapshot']>;
+    for (const name of ['accepted', 'turnedAway', 'lost', 'tornBytes'] as const) this[name] = from[name];
+    for (const name of ['refused', 'ended', 'attested', 'busySeconds', 'jobs'] as const)
+      refill(this[name], from[name]);
+    for (const name of ['wait', 'dispatch', 'run'] as const) this[name].restore(from[name]);
   }
 
   fold(change: Change): void {

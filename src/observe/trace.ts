@@ -24,8 +24,9 @@ import { AlwaysOnSampler, BasicTracerProvider, type SpanProcessor } from '@opent
 import { isEnd } from '../../machines/job.ts';
 import { invariant } from '../errors.ts';
 import type { Sha256 } from '../events/record.ts';
+import { refill } from '../jobs/retention.ts';
 import type { Change } from '../jobs/state.ts';
-import type { Views } from '../views/views.ts';
+import type { Views, Follower as ViewsFollower } from '../views/views.ts';
 import {
   type Course,
   follow,
@@ -50,8 +51,8 @@ export interface TracesParts {
 }
 
 export interface Traces {
-  /** Follows the jobs of these views from now on, forgetting those of former views; returns a function that stops it. */
-  attach(views: Views): () => void;
+  /** Follows the jobs of these views, forgetting those of former views. To be called before the first fact is folded. */
+  attach(views: Views): void;
   /**
    * Recovery is over, this life writes as `epoch`: jobs that end in it are exported. What an earlier life
    * ended was exported then.
@@ -101,7 +102,7 @@ export function createTraces({
       views = attached;
       const own = new Follower(emitter ? exportEnded : null);
       follower = own;
-      return attached.onChange((change) => own.fold(change));
+      attached.follow(own);
     },
     live: (epoch) => follower.live(epoch),
     traceOf(jobId) {
@@ -128,7 +129,8 @@ export function createTraces({
 }
 
 /** The fold: the course of each open job, and of the last ended ones. */
-class Follower {
+class Follower implements ViewsFollower {
+  readonly name = 'traces';
   readonly #open = new Map<string, Course>();
   /** In the order in which they ended. */
   readonly #ended = new Map<string, Course>();
@@ -154,6 +156,15 @@ class Follower {
     this.#ended.set(id, course);
     if (this.#ended.size > endedMax) this.#ended.delete(this.#ended.keys().next().value as string);
     if (this.#onEnd) this.#tell({ course, epoch: record.epoch }, this.#onEnd);
+  }
+
+  /** Of ended jobs nothing: a trace that was not asked for in time is built from the log, not from memory. */
+  snapshot(): unknown {
+    return this.#open;
+  }
+
+  restore(saved: unknown): void {
+    refill(this.#open, saved as Map<string, Course>);
   }
 
   live(epoch: number): void {

@@ -12,6 +12,7 @@
 import type { FactData, Slot } from '../events/facts.ts';
 import type { Actor } from '../jobs/actor.ts';
 import type { Command } from '../jobs/commands.ts';
+import { refill } from '../jobs/retention.ts';
 import { type Change, foldUsage, type Job, slotMove, type Usage } from '../jobs/state.ts';
 import { type Fleet, foldSlotFact, foldSlotMove, slicesOf } from '../slots/fleet.ts';
 import { place, type Shape, sizeIn } from '../slots/placement.ts';
@@ -36,6 +37,13 @@ export interface Sight {
   holdingOf(tenant: string): Usage;
 }
 
+/** A selected job with the slots that it is about to get; none when there is no place any more. */
+interface Promised {
+  readonly tenant: string;
+  readonly shape: Shape;
+  readonly slots: readonly Slot[];
+}
+
 export class Scheduler implements Actor {
   readonly name = 'scheduler';
   readonly reads = 'head';
@@ -54,6 +62,7 @@ export class Scheduler implements Actor {
   readonly #noRoom = new Set<string>();
   /** Classes whose job came back unplaced: looked at again only when capacity or terms change. */
   readonly #cameBack = new Set<string>();
+  #policyName = 'fifo';
   #policy: Policy = policies['fifo'] as Policy;
   #runners = 0;
   #draining = false;
@@ -67,7 +76,7 @@ export class Scheduler implements Actor {
   decide(): Command | null {
     if (this.#draining || this.#queue.size === 0) return null;
     if (this.#selected.size + this.#onRunner.size >= this.#runners) return null;
-    const promised = this.#promisedSlots();
+    const promises = this.#promises();
     let best: { candidate: Candidate; head: JobClass['jobs'][number] } | null = null;
     for (const jobClass of this.#queue.classes()) {
       const key = classKey(jobClass.tenant, jobClass.shape);
@@ -75,7 +84,7 @@ export class Scheduler implements Actor {
       if (!head || this.#noRoom.has(key) || this.#cameBack.has(key)) continue;
       const candidate = this.#candidate(jobClass.tenant, head.waitSince);
       if (best && !this.#policy.before(candidate, best.candidate)) continue;
-      if (this.#startable(jobClass, promised)) best = { candidate, head };
+      if (this.#startable(jobClass, promises)) best = { candidate, head };
       else this.#noRoom.add(key);
     }
     if (!best) return null;
@@ -89,17 +98,17 @@ export class Scheduler implements Actor {
       fleet: this.#fleet,
       tenants: this.#tenants,
       usage: this.#usage,
-      promised: this.#promisedSlots(),
+      promised: slotsIn(this.#promises()),
       busyRunners: this.#selected.size + this.#onRunner.size,
       runners: this.#runners,
       draining: this.#draining,
       policy: this.#policy,
       candidate: (tenant, waitSince) => this.#candidate(tenant, waitSince),
-      holdingOf: (tenant) => this.#holdingOf(tenant),
+      holdingOf: (tenant) => this.#holdingOf(tenant, this.#promises()),
     };
   }
 
-  snapshot(): unknown {
+  snapshot() {
     const classes = [...this.#queue.classes()].map(({ tenant, shape, jobs }) => ({ tenant, shape, jobs }));
     return {
       queue: classes.sort((a, b) => (classKey(a.tenant, a.shape) < classKey(b.tenant, b.shape) ? -1 : 1)),
@@ -110,10 +119,36 @@ export class Scheduler implements Actor {
       onRunner: this.#onRunner,
       served: this.#served,
       virtualTime: this.#virtualTime,
-      policy: this.#policy.name,
+      cameBack: this.#cameBack,
+      policy: this.#policyName,
       runners: this.#runners,
       draining: this.#draining,
     };
+  }
+
+  restore(saved: unknown): void {
+    const from = saved as ReturnType<Scheduler['snapshot']>;
+    for (const { tenant, shape, jobs } of from.queue)
+      for (const job of jobs) this.#queue.join(tenant, shape, job);
+    refill(this.#fleet, from.fleet);
+    refill(this.#tenants, from.tenants);
+    refill(this.#usage, from.usage);
+    refill(this.#selected, from.selected);
+    for (const id of from.onRunner) this.#onRunner.add(id);
+    refill(this.#served, from.served);
+    this.#virtualTime = from.virtualTime;
+    for (const key of from.cameBack) this.#cameBack.add(key);
+    this.#setPolicy(from.policy);
+    this.#runners = from.runners;
+    this.#draining = from.draining;
+  }
+
+  /** A name that this version doesn't know leaves the policy as it is: the log was written by another one. */
+  #setPolicy(name: string): void {
+    const policy = policies[name];
+    if (!policy) return;
+    this.#policyName = name;
+    this.#policy = policy;
   }
 
   #foldJob(before: Job | null, after: Job): void {
@@ -159,7 +194,7 @@ export class Scheduler implements Actor {
     else if (type.startsWith('tenant.')) foldTenantFact(this.#tenants, record);
     else if (type === 'controller.configured') {
       const { policy, runners } = record.data as FactData<'controller.configured'>;
-      this.#policy = policies[policy] ?? this.#policy;
+      this.#setPolicy(policy);
       this.#runners = runners;
     } else if (type === 'controller.draining') this.#draining = true;
     else if (type === 'controller.recovered') this.#draining = false;
@@ -173,29 +208,33 @@ export class Scheduler implements Actor {
   }
 
   /** Where the selected jobs will go: the slot manager uses the same function in the same order. */
-  #promisedSlots(): readonly Slot[] {
-    const promised: Slot[] = [];
-    for (const { shape } of this.#selected.values())
-      promised.push(...(place(this.#fleet, shape, promised) ?? []));
-    return promised;
+  #promises(): readonly Promised[] {
+    const taken: Slot[] = [];
+    return [...this.#selected.values()].map(({ tenant, shape }) => {
+      const slots = place(this.#fleet, shape, taken) ?? [];
+      taken.push(...slots);
+      return { tenant, shape, slots };
+    });
   }
 
-  #startable({ tenant, shape }: JobClass, promised: readonly Slot[]): boolean {
-    const slots = place(this.#fleet, shape, promised);
+  #startable({ tenant, shape }: JobClass, promises: readonly Promised[]): boolean {
+    const slots = place(this.#fleet, shape, slotsIn(promises));
     const terms = this.#tenants.get(tenant)?.terms;
     if (!slots || !terms) return false;
-    const { jobs, slices } = this.#holdingOf(tenant);
+    const { jobs, slices } = this.#holdingOf(tenant, promises);
     return jobs + 1 <= terms.jobsMax && slices + slicesOf(slots) <= terms.slicesMax;
   }
 
-  #holdingOf(tenant: string): Usage {
+  /** What the tenant will hold: counted with the very slots that are promised, for boards cut one name differently. */
+  #holdingOf(tenant: string, promises: readonly Promised[]): Usage {
     let { jobs, slices } = this.#usage.get(tenant) ?? { jobs: 0, slices: 0 };
-    for (const other of this.#selected.values()) {
-      if (other.tenant !== tenant) continue;
+    for (const { tenant: owner, shape, slots } of promises) {
+      if (owner !== tenant) continue;
       jobs += 1;
-      const slots = place(this.#fleet, other.shape);
-      slices += slots ? slicesOf(slots) : (sizeIn(this.#fleet, other.shape.profile) ?? 0) * other.shape.gpus;
+      slices += slots.length > 0 ? slicesOf(slots) : (sizeIn(this.#fleet, shape.profile) ?? 0) * shape.gpus;
     }
     return { jobs, slices };
   }
 }
+
+const slotsIn = (promises: readonly Promised[]): readonly Slot[] => promises.flatMap(({ slots }) => slots);

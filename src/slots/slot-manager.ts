@@ -8,6 +8,7 @@
  */
 import type { Actor } from '../jobs/actor.ts';
 import type { Command } from '../jobs/commands.ts';
+import { refill } from '../jobs/retention.ts';
 import { type Change, slotMove } from '../jobs/state.ts';
 import { type Fleet, foldSlotFact, foldSlotMove } from './fleet.ts';
 import { place, placementName, type Shape } from './placement.ts';
@@ -47,7 +48,13 @@ export class SlotManager implements Actor {
     return null;
   }
 
-  snapshot(): unknown {
+  snapshot(): { fleet: Fleet; todo: Map<string, Task> } {
     return { fleet: this.#fleet, todo: this.#todo };
+  }
+
+  restore(saved: unknown): void {
+    const { fleet, todo } = saved as ReturnType<SlotManager['snapshot']>;
+    refill(this.#fleet, fleet);
+    refill(this.#todo, todo);
   }
 }

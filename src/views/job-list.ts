@@ -1,9 +1,8 @@
 /**
  * Jobs in the order in which they were submitted, all and by tenant, read in pages.
  *
- * Why positions as cursors: jobs are only ever added at the end, so a position means the same job for ever,
- * after a restart too, and a page costs what it shows, not what came before it. Each tenant counts its own:
- * a position in a list of all would tell how many jobs others have.
+ * Why the seq of the first fact as cursor: it means the same place for ever, after a restart too, and when
+ * old jobs have been forgotten. A page costs what it shows, not what came before it.
  * Test: `test/views/job-list.test.ts`.
  */
 import type { Job } from '../jobs/state.ts';
@@ -21,14 +20,22 @@ export interface JobQuery {
   /** `key=value`, or `key` alone for any value. All must hold. */
   readonly labels: readonly string[];
   readonly newestFirst: boolean;
-  /** Where the last page ended; null begins. */
+  /** Seq at which the last page ended; null begins. */
   readonly cursor: number | null;
   readonly limit: number;
 }
 
+interface Entry {
+  readonly id: string;
+  /** Seq of the job's first fact. */
+  readonly seq: number;
+}
+
+/** Ascending by seq; forgotten jobs may linger. */
 interface Lists {
-  readonly all: string[];
-  readonly byTenant: Map<string, string[]>;
+  all: Entry[];
+  byTenant: Map<string, Entry[]>;
+  forgotten: number;
 }
 
 /** Kept beside each life's views and fed by them, so that it is built once and goes with them. */
@@ -40,15 +47,15 @@ export function jobPage(
   query: JobQuery,
 ): { readonly jobs: JobView[]; readonly next: number | null } {
   const lists = listsOf(views);
-  const ids = query.tenant === null ? lists.all : (lists.byTenant.get(query.tenant) ?? []);
+  const entries = query.tenant === null ? lists.all : (lists.byTenant.get(query.tenant) ?? []);
   const step = query.newestFirst ? -1 : 1;
-  const start = query.cursor ?? (query.newestFirst ? ids.length - 1 : 0);
   const jobs: JobView[] = [];
   let chars = 0;
-  let at = Math.min(start, ids.length);
-  for (let scanned = 0; scanned < scannedMax && at >= 0 && at < ids.length; scanned += 1) {
-    if (jobs.length === query.limit || chars >= pageCharsMax) return { jobs, next: at };
-    const found = views.job(ids[at] as string);
+  let at = startOf(entries, query);
+  for (let scanned = 0; scanned < scannedMax && entries[at]; scanned += 1) {
+    const { id, seq } = entries[at] as Entry;
+    if (jobs.length === query.limit || chars >= pageCharsMax) return { jobs, next: seq };
+    const found = views.job(id);
     if (found && isWanted(found.job, query)) {
       const view = jobView(found.job, found.trail);
       chars += charsOf(view);
@@ -56,7 +63,21 @@ export function jobPage(
     }
     at += step;
   }
-  return { jobs, next: at >= 0 && at < ids.length ? at : null };
+  return { jobs, next: entries[at]?.seq ?? null };
+}
+
+/** Index of the first entry to look at; outside of the list when there is none. */
+function startOf(entries: readonly Entry[], { cursor, newestFirst }: JobQuery): number {
+  if (cursor === null) return newestFirst ? entries.length - 1 : 0;
+  let low = 0;
+  let high = entries.length;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if ((entries[middle] as Entry).seq < cursor) low = middle + 1;
+    else high = middle;
+  }
+  // The job of the cursor may have been forgotten: then the next one in the direction of reading.
+  return newestFirst && entries[low]?.seq !== cursor ? low - 1 : low;
 }
 
 function isWanted({ state, context }: Job, query: JobQuery): boolean {
@@ -71,18 +92,27 @@ function isWanted({ state, context }: Job, query: JobQuery): boolean {
 function listsOf(views: Views): Lists {
   const found = known.get(views);
   if (found) return found;
-  const lists: Lists = { all: [], byTenant: new Map() };
-  const add = ({ context }: Job): void => {
-    lists.all.push(context.id);
-    const own = lists.byTenant.get(context.tenant);
-    if (own) own.push(context.id);
-    else lists.byTenant.set(context.tenant, [context.id]);
+  const lists: Lists = { all: [], byTenant: new Map(), forgotten: 0 };
+  const fill = (): void => {
+    Object.assign(lists, { all: [], byTenant: new Map(), forgotten: 0 });
+    // A Map keeps the order of insertion, and a job is inserted by its first fact.
+    for (const job of views.state.jobs.values()) add(lists, views, job);
   };
-  // A Map keeps the order of insertion, and a job is inserted by its first fact.
-  for (const job of views.state.jobs.values()) add(job);
-  views.onChange(({ before, after }) => {
-    if (after && !before) add(after);
+  fill();
+  views.onChange(({ before, after, forgotten }) => {
+    if (after && !before) add(lists, views, after);
+    lists.forgotten += forgotten?.length ?? 0;
+    // Filled anew when half of it is gone, so that forgetting costs a constant each.
+    if (lists.forgotten * 2 > lists.all.length) fill();
   });
   known.set(views, lists);
   return lists;
+}
+
+function add(lists: Lists, views: Views, { context }: Job): void {
+  const entry = { id: context.id, seq: views.job(context.id)?.trail.submittedSeq ?? 0 };
+  lists.all.push(entry);
+  const own = lists.byTenant.get(context.tenant);
+  if (own) own.push(entry);
+  else lists.byTenant.set(context.tenant, [entry]);
 }

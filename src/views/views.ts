@@ -12,7 +12,8 @@ import { newRun, type RunContext, type RunState, runMachine } from '../../machin
 import { BerthError } from '../errors.ts';
 import type { FactData } from '../events/facts.ts';
 import type { Actor } from '../jobs/actor.ts';
-import { type Change, fold, type Job, newState, type State } from '../jobs/state.ts';
+import { refill } from '../jobs/retention.ts';
+import { type Change, fold, type Job, newState, restoreState, type State } from '../jobs/state.ts';
 import { Scheduler } from '../scheduler/scheduler.ts';
 
 const runTable = compileTable<RunState, RunContext, JobFact>(runMachine as never);
@@ -22,12 +23,34 @@ const attemptsMax = 32;
 
 /** What the views keep of a job beside its state. */
 export interface JobTrail {
+  /** Seq of its first fact: the place in a list by arrival. */
+  readonly submittedSeq: number;
   /** Last fact: seq and version in the stream. */
   readonly seq: number;
   readonly version: number;
   /** Traceparent that came with the request. */
   readonly trace: string | null;
   readonly attempts: readonly Folded<RunState, RunContext>[];
+}
+
+/** A fold beside the views that is part of every checkpoint: it must come out as if it had seen the whole log. */
+export interface Follower {
+  readonly name: string;
+  /** Called with each durable change, in order, replayed ones included. */
+  fold(change: Change): void;
+  snapshot(): unknown;
+  /** As `Actor.restore`. */
+  restore(saved: unknown): void;
+}
+
+/** What a checkpoint holds of the views; host and scheduler are those of the writer at the same seq. */
+export interface SavedViews {
+  readonly host: State;
+  readonly scheduler: unknown;
+  readonly trails: Map<string, JobTrail>;
+  readonly drained: Map<string, string>;
+  readonly followers: Map<string, unknown>;
+  readonly seq: number;
 }
 
 export class Views implements Actor {
@@ -39,6 +62,7 @@ export class Views implements Actor {
   readonly #trails = new Map<string, JobTrail>();
   readonly #drained = new Map<string, string>();
   readonly #listeners = new Set<(change: Change) => void>();
+  readonly #followers: Follower[] = [];
   readonly #awaited: {
     readonly seq: number;
     readonly resolve: () => void;
@@ -57,10 +81,12 @@ export class Views implements Actor {
     const own = fold(this.state, record);
     this.scheduler.fold(own);
     if (own.after) this.#follow(own.after, change);
+    for (const id of own.forgotten ?? []) this.#trails.delete(id);
     if (record.type === 'slot.drained') {
       this.#drained.set(record.subject.split('.')[1] ?? '', (record.data as FactData<'slot.drained'>).reason);
     }
     this.#seq = record.seq;
+    for (const follower of this.#followers) follower.fold(own);
     for (const listener of this.#listeners) listener(own);
     while (this.#awaited[0] && this.#awaited[0].seq <= this.#seq) this.#awaited.shift()?.resolve();
   }
@@ -69,8 +95,28 @@ export class Views implements Actor {
     return null;
   }
 
-  snapshot(): unknown {
-    return this.state;
+  /** Without host and scheduler, which at the same seq equal those of the writer. */
+  snapshot(): Omit<SavedViews, 'host' | 'scheduler'> {
+    const followers = new Map(this.#followers.map((each) => [each.name, each.snapshot()]));
+    return { trails: this.#trails, drained: this.#drained, followers, seq: this.#seq };
+  }
+
+  restore(saved: unknown): void {
+    const { host, scheduler, trails, drained, followers, seq } = saved as SavedViews;
+    restoreState(this.state, host);
+    this.scheduler.restore(scheduler);
+    refill(this.#trails, trails);
+    refill(this.#drained, drained);
+    this.#seq = seq;
+    for (const follower of this.#followers) {
+      const own = followers.get(follower.name);
+      if (own !== undefined) follower.restore(own);
+    }
+  }
+
+  /** Adds a fold that is saved and restored with the views. To be called before the first fact. */
+  follow(follower: Follower): void {
+    this.#followers.push(follower);
   }
 
   /** Called with each durable change, in order, replayed ones included; returns a function that stops it. */
@@ -116,6 +162,7 @@ export class Views implements Actor {
     const known = this.#trails.get(id);
     const trace = known ? known.trace : record.trace;
     this.#trails.set(id, {
+      submittedSeq: known?.submittedSeq ?? record.seq,
       seq: record.seq,
       version: record.version,
       trace,

