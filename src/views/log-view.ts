@@ -78,14 +78,14 @@ export function maySee({ tenant, admin }: Reader, subject: string): boolean {
 /**
  * The fact as this reader gets it.
  *
- * Why a recovery loses its `stateHash` for tenants: that is a hash over everybody's state, and lets one test
- * guesses as a hash over a neighbour's fact would. The seq that it is of says enough to go on with.
+ * Why recoveries and checkpoints lose their hashes for tenants: those are over everybody's state, and let one test
+ * guesses as a hash over a neighbour's fact would. The seq that they are of says enough to go on with.
  */
 export function factView(record: FactRecord, { admin }: Reader): FactView {
   if (admin) return { ...record };
   const { hash: _hash, prev: _prev, ...rest } = record;
-  if (record.type !== 'controller.recovered') return rest;
-  const { stateHash: _stateHash, ...data } = record.data;
+  if (record.type !== 'controller.recovered' && record.type !== 'controller.checkpointed') return rest;
+  const { stateHash: _stateHash, sha256: _sha256, ...data } = record.data;
   return { ...rest, data };
 }
 
