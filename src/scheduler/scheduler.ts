@@ -77,6 +77,7 @@ export class Scheduler implements Actor {
     if (this.#draining || this.#queue.size === 0) return null;
     if (this.#selected.size + this.#onRunner.size >= this.#runners) return null;
     const promises = this.#promises();
+    const promised = slotsIn(promises);
     let best: { candidate: Candidate; head: JobClass['jobs'][number] } | null = null;
     for (const jobClass of this.#queue.classes()) {
       const key = classKey(jobClass.tenant, jobClass.shape);
@@ -84,7 +85,7 @@ export class Scheduler implements Actor {
       if (!head || this.#noRoom.has(key) || this.#cameBack.has(key)) continue;
       const candidate = this.#candidate(jobClass.tenant, head.waitSince);
       if (best && !this.#policy.before(candidate, best.candidate)) continue;
-      if (this.#startable(jobClass, promises)) best = { candidate, head };
+      if (this.#startable(jobClass, promises, promised)) best = { candidate, head };
       else this.#noRoom.add(key);
     }
     if (!best) return null;
@@ -217,8 +218,8 @@ export class Scheduler implements Actor {
     });
   }
 
-  #startable({ tenant, shape }: JobClass, promises: readonly Promised[]): boolean {
-    const slots = place(this.#fleet, shape, slotsIn(promises));
+  #startable({ tenant, shape }: JobClass, promises: readonly Promised[], promised: readonly Slot[]): boolean {
+    const slots = place(this.#fleet, shape, promised);
     const terms = this.#tenants.get(tenant)?.terms;
     if (!slots || !terms) return false;
     const { jobs, slices } = this.#holdingOf(tenant, promises);
