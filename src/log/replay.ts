@@ -53,7 +53,7 @@ export interface Life {
 export interface Divergence {
   readonly seq: number;
   readonly subject: string;
-  /** `illegal`: no state, or no schema, has a place for it; nothing behind it can be judged. */
+  /** `illegal`: no state, or no schema, has a place for it. */
   readonly kind: 'decision' | 'input' | 'illegal';
   readonly reason: string;
   /** What the present code says in its place; null: nothing. */
@@ -129,7 +129,8 @@ export class Replayer {
       this.#remember(change);
       return { change, divergence };
     } catch (error) {
-      return { change: null, divergence: this.#illegal(record, (error as Error).message) };
+      // What should have stood here says more than that this may not.
+      return { change: null, divergence: divergence ?? this.#illegal(record, (error as Error).message) };
     }
   }
 
