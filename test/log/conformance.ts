@@ -9,6 +9,7 @@ import { genesis, openRecord, sealRecord } from '../../src/events/record.ts';
 import { nodeSha256 } from '../../src/log/hash-node.ts';
 import type { Log, OpenedLog } from '../../src/log/log.ts';
 import { suite } from '../suite.ts';
+import { cutting } from './conformance-cutting.ts';
 import { type Law, reading } from './conformance-reading.ts';
 import { appendMany, codeOf, draft } from './drafts.ts';
 
@@ -36,6 +37,7 @@ export function logConformance(name: string, open: () => Promise<Subject>): void
   placing(law);
   repeating(law);
   reading(law);
+  cutting(law);
   waiting(law);
   ending(law);
   reopening(t, open);
