@@ -103,10 +103,11 @@ export class Lives {
     started = true;
     this.#current = controller;
     onBegin(controller);
-    const { recovered, cut } = controller;
+    const { recovered, cut, fromSeq } = controller;
     logger(cut ? 'warn' : 'info', 'recovered', {
       ...recovered,
       epoch: controller.log.epoch,
+      ...(fromSeq > 0 ? { fromCheckpoint: fromSeq } : {}),
       ...(cut ? { cut } : {}),
     });
     if (early.length > 0) void this.#onFault(early[0]);

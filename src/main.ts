@@ -12,6 +12,7 @@ import { loadOrMakeKey } from './attestation/keys.ts';
 import { bannerOf } from './banner.ts';
 import { openBlobs } from './blobs/blobs.ts';
 import { startCollector } from './blobs/collector.ts';
+import { foldsVersion } from './checkpointing.ts';
 import { randomIds, systemClock } from './clock.ts';
 import { readFleet, type Settings } from './config.ts';
 import { Controller, type ControllerParts } from './controller.ts';
@@ -24,11 +25,13 @@ import { startHttp } from './intake/http.ts';
 import { startNatsIntake } from './intake/nats.ts';
 import { adminName } from './intake/submission.ts';
 import { Lives } from './lives.ts';
-import { openFileLog } from './log/file.ts';
-import { nodeSha256 } from './log/hash-node.ts';
+import { CheckpointFiles } from './log/checkpoints.ts';
+import { nodeDigest, nodeSha256 } from './log/hash-node.ts';
 import { lockDataDirectory } from './log/lock.ts';
+import type { Log } from './log/log.ts';
 import { openMemoryLog } from './log/memory.ts';
 import { nodeDisk } from './log/node-disk.ts';
+import { openLog } from './log/open.ts';
 import { createLogger } from './observe/logger.ts';
 import { createMetrics } from './observe/metrics.ts';
 import { createTraces } from './observe/trace.ts';
@@ -228,20 +231,7 @@ function partsOf(
         version,
       },
       defer: setImmediate,
-      openLog: async (onRecords) => {
-        const opened =
-          settings.log === 'memory'
-            ? openMemoryLog({ sha256: nodeSha256 })
-            : await openFileLog({
-                dir: join(dataDirectory, 'log'),
-                disk: nodeDisk,
-                sha256: nodeSha256,
-                onRecords,
-                onCut: (cut) => logger('error', 'cut from the end of the log', { cut }),
-                ...(trustedSeq === null ? {} : { trustedSeq }),
-              });
-        return { ...opened, log: metrics.timed(opened.log) };
-      },
+      ...logOf({ settings, dataDirectory, trustedSeq, logger, timed: (log) => metrics.timed(log) }),
       observe,
       killFormerGuests: () => killFormerRunners(runnersDirectory),
       startBackend: () =>
@@ -258,6 +248,50 @@ function partsOf(
       onFault,
       onTrouble: (message, fields) => logger('error', message, fields),
     });
+}
+
+interface LogOfParts {
+  readonly settings: Settings;
+  readonly dataDirectory: string;
+  readonly trustedSeq: number | null;
+  readonly logger: ReturnType<typeof createLogger>;
+  readonly timed: (log: Log) => Log;
+}
+
+/** The log of one life, and where its checkpoints go. */
+function logOf({
+  settings,
+  dataDirectory,
+  trustedSeq,
+  logger,
+  timed,
+}: LogOfParts): Pick<ControllerParts, 'openLog' | 'checkpoints'> {
+  const sha256 = nodeSha256;
+  if (settings.log === 'memory') {
+    const opened = openMemoryLog({ sha256 });
+    return { openLog: async () => ({ ...opened, log: timed(opened.log) }) };
+  }
+  const place = { dir: join(dataDirectory, 'log'), disk: nodeDisk, sha256 };
+  const checkpoints = new CheckpointFiles({
+    ...place,
+    retiring: settings.retireSegments ? nodeDigest : null,
+  });
+  return {
+    checkpoints,
+    openLog: async (onRecords, onCheckpoint) => {
+      const opened = await openLog({
+        ...place,
+        checkpoints,
+        version: foldsVersion,
+        onCheckpoint,
+        onRecords,
+        onCut: (cut) => logger('error', 'cut from the end of the log', { cut }),
+        onTrouble: (message, fields) => logger('warn', message, fields),
+        ...(trustedSeq === null ? {} : { trustedSeq }),
+      });
+      return { ...opened, log: timed(opened.log) };
+    },
+  };
 }
 
 interface BusParts {
