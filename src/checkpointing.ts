@@ -141,7 +141,7 @@ export class Checkpointer {
     const checkpoint: Checkpoint = { base, version: foldsVersion, folds: freezeFolds(folds) };
     const draft = checkpoints.draft(checkpoint);
     const stateHash = sha256(stateText(state, actors));
-    const data = { ofSeq: base.seq, sha256: draft.sha256, stateHash };
+    const data = { folds: foldsVersion, ofSeq: base.seq, sha256: draft.sha256, stateHash };
     host.handle(
       { kind: 'Note', type: 'controller.checkpointed', stream: 'controller', data },
       'controller',

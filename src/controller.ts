@@ -12,7 +12,7 @@
  */
 import type { OnTrouble, SignReport } from './attestation/attestor.ts';
 import { type Cast, castAround, stateText } from './cast.ts';
-import { Checkpointer, type LifeFolds, restoreFolds } from './checkpointing.ts';
+import { Checkpointer, foldsVersion, type LifeFolds, restoreFolds } from './checkpointing.ts';
 import type { Clock } from './clock.ts';
 import { configure, notInFleet } from './configure.ts';
 import { BerthError, invariant } from './errors.ts';
@@ -214,6 +214,7 @@ export class Controller {
     await this.#note('controller.recovered', {
       ...(cut ? { bytes: cut.bytes } : {}),
       epoch: this.log.epoch,
+      folds: foldsVersion,
       ...(cut ? { fromSeq: cut.fromSeq, lostIds: cut.idCount } : {}),
       ...this.recovered,
     });

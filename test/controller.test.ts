@@ -1,6 +1,7 @@
 /** One life: it recovers to the state it left, says so in the log, and a stop ends in time with nothing held. */
 import * as assert from 'uvu/assert';
 import { castAround, stateText } from '../src/cast.ts';
+import { foldsVersion } from '../src/checkpointing.ts';
 import { fold, newState } from '../src/jobs/state.ts';
 import { nodeSha256 } from '../src/log/hash-node.ts';
 import { submission } from './jobs/desk.ts';
@@ -36,7 +37,7 @@ t('after a power cut it comes back to the very state, and writes its hash', asyn
   const expected = { ofSeq: kept.length, stateHash: nodeSha256(stateText(state, cast.all)) };
   assert.equal(controller.recovered, expected);
   const recovered = life.disk.records[kept.length];
-  assert.equal(recovered?.data, { epoch: 2, ...expected });
+  assert.equal(recovered?.data, { epoch: 2, folds: foldsVersion, ...expected });
 });
 
 t('a guest of a former life is lost, not started again, and its job ends', async () => {

@@ -119,6 +119,8 @@ export const facts = {
   'controller.recovered': z.strictObject({
     bytes: count.exactOptional(),
     epoch: seq,
+    /** By which folds `stateHash` was computed; others may give another hash of the same facts. Since schema 2. */
+    folds: text.exactOptional(),
     fromSeq: seq.exactOptional(),
     /** Message ids readable in the cut bytes: facts that someone may have been told about. */
     lostIds: count.exactOptional(),
@@ -144,6 +146,7 @@ export const facts = {
    * of its file, `stateHash` that of host and actors. Since schema 2.
    */
   'controller.checkpointed': z.strictObject({
+    folds: text.exactOptional(),
     ofSeq: seq,
     sha256: z.string().regex(/^[0-9a-f]{64}$/),
     stateHash: z.string().regex(/^[0-9a-f]{64}$/),

@@ -127,7 +127,8 @@ t('a member that no schema knows is refused, and the error names fact and member
 
 t('a missing member is refused, and the error names it', () => {
   const optional = new Set([
-    ...['bytes', 'fromSeq', 'lostIds'].map((member) => `controller.recovered ${member}`),
+    ...['bytes', 'folds', 'fromSeq', 'lostIds'].map((member) => `controller.recovered ${member}`),
+    'controller.checkpointed folds',
     ...['machines', 'retainedMax'].map((member) => `controller.configured ${member}`),
   ]);
   for (const type of types) {

@@ -71,6 +71,7 @@ export const samples: { readonly [T in FactType]: FactData<T> } = {
   'controller.recovered': {
     bytes: 17,
     epoch: 2,
+    folds: 'folds/1',
     fromSeq: 40,
     lostIds: 1,
     ofSeq: 41,
@@ -88,7 +89,12 @@ export const samples: { readonly [T in FactType]: FactData<T> } = {
     stopMs: 2_000,
     version: '0.1.0',
   },
-  'controller.checkpointed': { ofSeq: 41, sha256: 'c'.repeat(64), stateHash: 'b'.repeat(64) },
+  'controller.checkpointed': {
+    folds: 'folds/1',
+    ofSeq: 41,
+    sha256: 'c'.repeat(64),
+    stateHash: 'b'.repeat(64),
+  },
   'controller.draining': { deadlineMs: 10_000, mode: 'finish' },
   'controller.tailAccepted': { fromSeq: 40 },
   'controller.stopped': { running: 0 },
