@@ -71,8 +71,15 @@ export interface Fault {
   readonly share: number;
 }
 
-/** Fails at the one call that `fault` names; works before and, like a disk that has got room again, afterwards. */
-export function failingDisk(inner: Disk, fault: Fault): { disk: Disk; calls: Calls } {
+/**
+ * Fails at the one call that `fault` names; works before and, like a disk that has got room again, afterwards.
+ * @param onFault  told of that call before its caller is; the caller waits for it
+ */
+export function failingDisk(
+  inner: Disk,
+  fault: Fault,
+  onFault: (call: string) => Promise<void> = async () => undefined,
+): { disk: Disk; calls: Calls } {
   return wrapped(inner, async (call, nth, write) => {
     if (nth !== fault.at) return;
     if (write)
@@ -80,6 +87,7 @@ export function failingDisk(inner: Disk, fault: Fault): { disk: Disk; calls: Cal
         write.bytes.subarray(0, Math.floor(write.bytes.length * fault.share)),
         write.position,
       );
+    await onFault(call);
     throw Object.assign(new Error(`${fault.code}: injected at ${call}`), { code: fault.code });
   });
 }
