@@ -51,7 +51,7 @@ const draftNames: Paths = ['src/blobs/draft.ts', 'src/log/lock.ts'];
 const compositionRoots: Paths = [
   'src/main.ts',
   'src/cli/',
-  'src/simulate/main.ts',
+  'src/simulate/machine.ts',
   'src/dashboard/main.ts',
   'src/demo/judge-main.ts',
 ];

@@ -204,7 +204,10 @@ export class Door {
   #accepted(life: Controller, outcome: Exclude<Outcome, { refused: ErrorCode }>): Answer {
     const id = 'same' in outcome ? outcome.same : (outcome.id ?? '');
     const found = life.views.job(id);
-    if (!found) throw new BerthError('ERR_INTERNAL', `job ${id} is not in the views`);
+    if (!found && 'seq' in outcome && life.views.seq < outcome.seq)
+      throw new BerthError('ERR_INTERNAL', `job ${id} is not in the views`);
+    // Answers wait for the disk; where little is retained, a short job may be history by then.
+    if (!found) return problem('ERR_JOB_ENDED', `job ${id} has ended; its facts are in the log alone`);
     const view = jobView(found.job, found.trail);
     return { status: 202, body: view, headers: { location: `/v1/jobs/${id}`, etag: `"${view.version}"` } };
   }

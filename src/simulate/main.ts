@@ -1,0 +1,117 @@
+/**
+ * `npm run sim`: runs simulations from seeds, says what was seen, and how to see a failure again.
+ *
+ * Why a seed is all that a failure needs: clocks, disk, network, guests and people are one program here, driven by one
+ * stream of random numbers. The command that is printed runs the same history again, on any machine.
+ * Test: `test/simulate/simulate.test.ts`.
+ */
+import { Command, InvalidArgumentError } from 'commander';
+import { systemClock } from '../clock.ts';
+import { type FaultKind, faultKinds, optionsOf, type SimulationOptions } from './options.ts';
+import { type SimulationResult, simulate } from './simulation.ts';
+
+interface Flags {
+  readonly seeds: number;
+  readonly jobs: number;
+  readonly seed: number;
+  readonly crashAt: readonly number[];
+  readonly without: readonly FaultKind[];
+  readonly output: 'table' | 'json';
+}
+
+/** What all runs of one command saw. */
+interface Sum {
+  seeds: number;
+  lifecycles: number;
+  facts: number;
+  readonly counts: Record<string, number>;
+}
+
+async function run(flags: Flags): Promise<void> {
+  const { crashAt, jobs, output, seed, seeds, without } = flags;
+  const sum: Sum = { seeds: 0, lifecycles: 0, facts: 0, counts: {} };
+  const beganMs = systemClock.monotonicMs();
+  for (let at = seed; at < seed + seeds; at += 1) {
+    const result = await simulate(optionsOf({ seed: at, jobs, without, crashAt }));
+    add(sum, result);
+    if (result.violation) {
+      report(result, flags);
+      process.exitCode = 1;
+      return;
+    }
+    if (seeds === 1 && output === 'json') console.log(JSON.stringify(result));
+    progress(`${sum.seeds} of ${seeds} seeds, ${sum.lifecycles} lifecycles`);
+  }
+  const seconds = (systemClock.monotonicMs() - beganMs) / 1_000;
+  progress('');
+  if (output === 'json' && seeds > 1) console.log(JSON.stringify({ ...sum, seconds, violation: null }));
+  if (output === 'table') console.log(summaryOf(sum, flags, seconds));
+}
+
+function add(sum: Sum, { counts, ended, facts }: SimulationResult): void {
+  sum.seeds += 1;
+  sum.facts += facts;
+  for (const count of Object.values(ended)) sum.lifecycles += count;
+  for (const [name, count] of Object.entries(counts)) sum.counts[name] = (sum.counts[name] ?? 0) + count;
+}
+
+function summaryOf({ counts, facts, lifecycles, seeds }: Sum, { seed }: Flags, seconds: number): string {
+  const of = (name: string): number => counts[name] ?? 0;
+  const lines = [
+    `seeds ${seed} to ${seed + seeds - 1}: no law was broken`,
+    `${lifecycles} lifecycles, ${facts} facts in ${seconds.toFixed(1)} s: ${Math.round(lifecycles / seconds)} lifecycles/s`,
+    `${of('crashes by power')} power cuts, ${of('crashes by kill')} kills (${of('crashes in recovery')} in recovery), ` +
+      `${of('recoveries')} recoveries, ${of('torn tails')} torn tails`,
+  ];
+  return [...lines, ...Object.entries(counts).map(([name, count]) => `  ${name}: ${count}`)].join('\n');
+}
+
+/** All that is needed to find the reason, and the command that runs the same history again. */
+function report(result: SimulationResult, flags: Flags): void {
+  const { options, tail, violation } = result;
+  const command = commandOf(options, flags.without);
+  if (flags.output === 'json') {
+    console.log(JSON.stringify({ ...result, command }));
+    return;
+  }
+  progress('');
+  for (const { at, data, seq, subject } of tail)
+    console.log(`${String(seq).padStart(6)} ${at} ${subject} ${JSON.stringify(data).slice(0, 160)}`);
+  console.log(`options ${JSON.stringify(options)}`);
+  console.log(`${violation?.message}`);
+  console.log(`again: ${command}`);
+}
+
+function commandOf({ crashAt, jobs, seed }: SimulationOptions, without: readonly FaultKind[]): string {
+  const parts = [`npm run sim -- --seed ${seed} --seeds 1 --jobs ${jobs}`];
+  if (crashAt.length > 0) parts.push(`--crash-at ${crashAt.join(' ')}`);
+  if (without.length > 0) parts.push(`--without ${without.join(' ')}`);
+  return parts.join(' ');
+}
+
+function progress(line: string): void {
+  if (process.stderr.isTTY) process.stderr.write(`\r\u001b[K${line}`);
+}
+
+const whole = (text: string): number => {
+  const value = Number(text);
+  if (!Number.isSafeInteger(value) || value < 0) throw new InvalidArgumentError('must be a whole number');
+  return value;
+};
+const wholes = (text: string, before: readonly number[] = []): readonly number[] => [...before, whole(text)];
+const kinds = (text: string, before: readonly FaultKind[] = []): readonly FaultKind[] => {
+  const kind = faultKinds.find((known) => known === text);
+  if (!kind) throw new InvalidArgumentError(`must be one of ${faultKinds.join(', ')}`);
+  return [...before, kind];
+};
+
+await new Command('sim')
+  .description('runs the controller in virtual time under faults, from seeds, and holds every law against it')
+  .option('--seeds <N>', 'seeds to run, one after the other', whole, 20)
+  .option('--jobs <M>', 'jobs that clients want in each', whole, 100)
+  .option('--seed <S>', 'the first seed', whole, 1)
+  .option('--crash-at <K...>', 'crash at the K-th crash point, counted from 1', wholes, [])
+  .option('--without <KIND...>', `kinds of fault to leave out: ${faultKinds.join(', ')}`, kinds, [])
+  .option('-o, --output <FORM>', 'table or json', 'table')
+  .action(run)
+  .parseAsync();

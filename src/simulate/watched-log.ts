@@ -1,0 +1,73 @@
+/**
+ * A log that shows a witness what is appended and what becomes durable. It wraps the production log and adds nothing:
+ * only so can the simulator count appends as crash points and know the facts as they become safe.
+ */
+import type { FactRecord } from '../events/record.ts';
+import type { Appended, Draft, Log, LogBase } from '../log/log.ts';
+
+export interface LogWatch {
+  appended(record: FactRecord): void;
+  durable(seq: number): void;
+}
+
+export class WatchedLog implements Log {
+  readonly #log: Log;
+  readonly #watch: LogWatch;
+
+  constructor(log: Log, watch: LogWatch) {
+    this.#log = log;
+    this.#watch = watch;
+    // The first to listen: nobody may act on what is durable before the witness knows it.
+    log.onChange(() => watch.durable(log.durable));
+  }
+
+  get durability(): string {
+    return this.#log.durability;
+  }
+  get head(): number {
+    return this.#log.head;
+  }
+  get durable(): number {
+    return this.#log.durable;
+  }
+  get headHash(): string {
+    return this.#log.headHash;
+  }
+  get epoch(): number {
+    return this.#log.epoch;
+  }
+  get pendingBytes(): number {
+    return this.#log.pendingBytes;
+  }
+  get failure(): Error | null {
+    return this.#log.failure;
+  }
+
+  append(draft: Draft): Appended {
+    const appended = this.#log.append(draft);
+    if (!appended.duplicate) this.#watch.appended(appended.record);
+    return appended;
+  }
+
+  versionOf(stream: string): number {
+    return this.#log.versionOf(stream);
+  }
+  read(from: number, limit: number): Promise<FactRecord[]> {
+    return this.#log.read(from, limit);
+  }
+  readStream(stream: string, fromVersion?: number, limit?: number): Promise<FactRecord[]> {
+    return this.#log.readStream(stream, fromVersion, limit);
+  }
+  whenDurable(seq: number): Promise<void> {
+    return this.#log.whenDurable(seq);
+  }
+  onChange(listener: () => void): () => void {
+    return this.#log.onChange(listener);
+  }
+  cutSegment(keeps: (stream: string) => boolean): LogBase {
+    return this.#log.cutSegment(keeps);
+  }
+  close(): Promise<void> {
+    return this.#log.close();
+  }
+}

@@ -1,0 +1,270 @@
+/**
+ * The witness: sees every fact when it is appended and again when it is durable, and everything that leaves the
+ * process, and holds the second against the first.
+ *
+ * Why beside the ledger: the ledger judges a history by itself. The witness judges the process by the history:
+ * a guest that was started for a fact that was not yet safe, a client that was told what a crash then took back, a
+ * durable fact that the next start did not find (I1, I3, I6, I10, I18).
+ */
+import type { FactData } from '../events/facts.ts';
+import type { FactRecord } from '../events/record.ts';
+import type { RunRequest } from '../executor/backend.ts';
+import { nodeSha256 } from '../log/hash-node.ts';
+import type { LogBase, TailCut } from '../log/log.ts';
+import type { JobView } from '../views/job-view.ts';
+import type { Kernel } from './kernel.ts';
+import { Ledger, type Moment } from './ledger.ts';
+import { refold } from './refold.ts';
+import { law, Violation } from './violation.ts';
+
+interface Pending {
+  readonly record: FactRecord;
+  readonly moment: Moment;
+}
+
+/** What the witness asks the machine. */
+export interface World {
+  guestLives(fence: number): boolean;
+  readonly guests: ReadonlySet<number>;
+  resultIsSafe(tenant: string, sha256: string): boolean;
+}
+
+/** What a start found on the disk. */
+export interface Opening {
+  /** Where the checkpoint stands that it began from; null without one. */
+  readonly base: LogBase | null;
+  /** All that it read, in order. */
+  readonly records: readonly FactRecord[];
+  readonly cut: TailCut | null;
+  /** Facts that a life wrote which did not come up may be dropped by the next: nobody heard of them. */
+  readonly neverServed: boolean;
+}
+
+const runs = new Set(['starting', 'running']);
+const goneFacts = new Set(['job.exited', 'job.crashed', 'job.stopped', 'job.lost']);
+
+export class Witness {
+  ledger = new Ledger();
+  /** All durable facts, and when each was made. */
+  readonly records: FactRecord[] = [];
+  readonly #moments: Moment[] = [];
+  /** Appended and not yet known to be durable. */
+  #pending: Pending[] = [];
+  readonly #fences = new Set<number>();
+  readonly #kernel: Kernel;
+  readonly #world: World;
+  violation: Violation | null = null;
+  /** How often each thing was seen, by name. */
+  readonly counts = new Map<string, number>();
+
+  constructor(parts: { kernel: Kernel; world: World }) {
+    this.#kernel = parts.kernel;
+    this.#world = parts.world;
+  }
+
+  count(name: string, by = 1): void {
+    this.counts.set(name, (this.counts.get(name) ?? 0) + by);
+  }
+
+  /** Runs a check; the first law that it finds broken is kept. Never throws: production code is on the stack. */
+  check(body: () => void): void {
+    if (this.violation) return;
+    try {
+      body();
+    } catch (error) {
+      const { message, stack } = error as Error;
+      this.violation = error instanceof Violation ? error : new Violation('broken', stack ?? message);
+    }
+  }
+
+  fail(invariant: string, message: string): void {
+    this.violation ??= new Violation(invariant, message);
+  }
+
+  /** A fact has its place. */
+  appended(record: FactRecord): void {
+    const { nowMs, wallOffsetMs, wallOffsetMsMax } = this.#kernel;
+    this.#pending.push({ record, moment: { atMs: nowMs, wallOffsetMs, wallOffsetMsMax } });
+    this.check(() => this.#goneForCertain(record));
+  }
+
+  /** What a fact says of the world must be so when it is written: the guest is dead, the result is safe. */
+  #goneForCertain({ data, subject, type }: FactRecord): void {
+    if (!goneFacts.has(type)) return;
+    const { fence } = data as { fence: number };
+    law(!this.#world.guestLives(fence), 'I3', `${type} is written while the guest of ${fence} lives`);
+    if (type !== 'job.exited') return;
+    const { sha256 } = (data as FactData<'job.exited'>).result;
+    const tenant = subject.split('.')[1] ?? '';
+    law(this.#world.resultIsSafe(tenant, sha256), 'I1', `${subject} names a result that is not stored`);
+  }
+
+  /** Everything up to `seq` is promised to survive. */
+  durable(seq: number): void {
+    let count = 0;
+    while (this.#pending[count] && (this.#pending[count] as Pending).record.seq <= seq) count += 1;
+    for (const { moment, record } of this.#pending.splice(0, count)) this.#take(record, moment);
+  }
+
+  #take(record: FactRecord, moment: Moment): void {
+    if (record.seq <= this.ledger.seq) return;
+    this.records.push(record);
+    this.#moments.push(moment);
+    this.check(() => this.ledger.take(record, moment));
+    this.count(record.type);
+    if (record.type === 'job.cancelled' || record.type === 'job.cancelRequested')
+      this.count('cancels written');
+    if (record.type === 'controller.draining') this.cover('shutdown');
+    if (record.type === 'controller.checkpointed') this.count('checkpoints');
+  }
+
+  /** Notes that something struck while jobs stood in these states. */
+  cover(what: 'crash' | 'shutdown'): void {
+    for (const id of this.ledger.open) this.count(`${what} in ${this.ledger.jobs.get(id)?.state}`);
+  }
+
+  /** A start has read the log. Of what was durable nothing may be missing or changed. */
+  opened({ base, records, cut, neverServed }: Opening): void {
+    const moments = new Map(this.#pending.map(({ record, moment }) => [record.hash, moment]));
+    this.#pending = [];
+    const last = records.at(-1)?.seq ?? base?.seq ?? 0;
+    this.check(() => {
+      if (base) {
+        this.count('starts from a checkpoint');
+        const there = this.records[base.seq - 1];
+        law(there?.hash === base.hash, 'I10', `the checkpoint of seq ${base.seq} is of another history`);
+      }
+      const lost = last < this.ledger.seq ? this.records[last] : this.#firstChanged(records);
+      if (!lost) return;
+      law(
+        neverServed,
+        'I1',
+        `${lost.type} at seq ${lost.seq} was durable; a start read up to ${last}, ${cutText(cut)}`,
+      );
+      this.#rollBack(lost.seq - 1);
+    });
+    for (const record of records) {
+      if (record.seq <= this.ledger.seq) continue;
+      this.#take(record, moments.get(record.hash) ?? this.#now());
+    }
+    if (cut) this.count('torn tails');
+    if (cut && cut.idCount > 0) this.count('torn tails with readable ids');
+  }
+
+  #firstChanged(records: readonly FactRecord[]): FactRecord | undefined {
+    const changed = records.find(
+      ({ hash, seq }) => seq <= this.ledger.seq && this.records[seq - 1]?.hash !== hash,
+    );
+    return changed && this.records[changed.seq - 1];
+  }
+
+  #rollBack(seq: number): void {
+    const [records, moments] = [this.records.splice(0), this.#moments.splice(0)];
+    this.ledger = new Ledger();
+    for (const [i, record] of records.slice(0, seq).entries()) {
+      this.records.push(record);
+      this.#moments.push(moments[i] as Moment);
+      this.ledger.take(record, moments[i] as Moment);
+    }
+    this.count('facts dropped that nobody heard of', records.length - seq);
+  }
+
+  #now(): Moment {
+    const { nowMs, wallOffsetMs, wallOffsetMsMax } = this.#kernel;
+    return { atMs: nowMs, wallOffsetMs, wallOffsetMsMax };
+  }
+
+  /** I10: the state that a life came back to is the fold of the log. */
+  recovered({ ofSeq, stateHash }: { readonly ofSeq: number; readonly stateHash: string }): void {
+    this.count('recoveries');
+    this.check(() => {
+      const { whole } = refold(this.records.slice(0, ofSeq));
+      law(
+        nodeSha256(whole) === stateHash,
+        'I10',
+        `the state recovered at seq ${ofSeq} is not the fold of the log`,
+      );
+    });
+  }
+
+  /** I10: so is the live state, with what is not durable yet. `whole` when every actor has read everything. */
+  live(life: { readonly host: string; readonly whole: string | null }): void {
+    this.count('refolds of a live state');
+    this.check(() => {
+      const all = [...this.records, ...this.#pending.map(({ record }) => record)];
+      const { host, whole } = refold(all);
+      law(host === life.host, 'I10', `the writer's state at seq ${all.length} is not the fold of the log`);
+      if (life.whole !== null)
+        law(whole === life.whole, 'I10', `an actor at seq ${all.length} has another fold`);
+    });
+  }
+
+  /** I3, I18: a guest is started once, for a durable `reserved` of a job that holds these very slots. */
+  starting({ fence, tenant }: RunRequest): void {
+    this.count('guests started');
+    this.check(() => {
+      law(!this.#fences.has(fence), 'I3', `the guest of ${fence} is started twice`);
+      this.#fences.add(fence);
+      const reserved = this.records[fence - 1];
+      law(reserved?.type === 'job.reserved', 'I18', `a guest is started for ${fence}, which is not durable`);
+      const job = this.ledger.jobs.get(reserved.subject.split('.')[2] ?? '');
+      law(
+        job?.fence === fence && job.tenant === tenant,
+        'I3',
+        `a guest is started for the old fence ${fence}`,
+      );
+      law(job.slots.length > 0, 'I5', `a guest is started for ${fence} without a slot`);
+    });
+  }
+
+  /** I18: a guest is killed for a durable reason. */
+  killing(fence: number): void {
+    this.count('guests killed');
+    this.check(() => {
+      const reserved = this.records[fence - 1];
+      const job = this.ledger.jobs.get(reserved?.subject.split('.')[2] ?? '');
+      law(
+        job && (job.fence !== fence || !runs.has(job.state)),
+        'I18',
+        `the guest of ${fence} is killed for no durable reason`,
+      );
+    });
+  }
+
+  /** I18: whatever a client is told of a job is durable, and so it is. */
+  told(tenant: string, view: JobView): void {
+    this.count('views told');
+    this.check(() => {
+      law(
+        view.seq <= this.ledger.seq,
+        'I18',
+        `${tenant} is told of seq ${view.seq}; durable is ${this.ledger.seq}`,
+      );
+      const job = this.ledger.jobs.get(view.id);
+      law(job, 'I1', `${tenant} is told of ${view.id}, which is not in the log`);
+      law(job.tenant === tenant, 'I16', `${tenant} is told of ${view.id} of ${job.tenant}`);
+      law(
+        job.seq !== view.seq || job.state === view.state,
+        'I18',
+        `${view.id} is ${job.state}, told: ${view.state}`,
+      );
+    });
+  }
+
+  /** I6: when the last slot of a drained GPU is free, none of its guests breathes. */
+  noGuestWithoutSlot(): void {
+    this.check(() => {
+      for (const fence of this.#world.guests) {
+        const reserved = this.records[fence - 1];
+        const job = this.ledger.jobs.get(reserved?.subject.split('.')[2] ?? '');
+        law(
+          job && job.fence === fence && job.slots.length > 0,
+          'I6',
+          `the guest of ${fence} lives without a slot`,
+        );
+      }
+    });
+  }
+}
+
+const cutText = (cut: TailCut | null): string => (cut ? `cut from seq ${cut.fromSeq}` : 'no cut reported');
