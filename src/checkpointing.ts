@@ -102,6 +102,11 @@ export class Checkpointer {
     if (everyFacts > 0 && log.head - this.#lastSeq >= Math.min(atStopMin, everyFacts)) await this.#take();
   }
 
+  /** Resolves when no checkpoint is under way. Never rejects. */
+  async idle(): Promise<void> {
+    await this.#underWay;
+  }
+
   /** One at a time. What fails is told, and tried again after as many facts: a life goes on without checkpoints. */
   #take(): Promise<void> {
     this.#underWay ??= this.#takeNow()

@@ -25,10 +25,11 @@ import type { Actor } from './jobs/actor.ts';
 import type { Command, Outcome } from './jobs/commands.ts';
 import { Feed, Host } from './jobs/host.ts';
 import { Pump } from './jobs/pump.ts';
-import { fold, type Job, newState, type State } from './jobs/state.ts';
+import { fold, newState, type State } from './jobs/state.ts';
 import type { Checkpoint, Checkpoints } from './log/checkpoint.ts';
 import type { Log, OpenedLog, TailCut } from './log/log.ts';
 import { Views } from './views/views.ts';
+import { type WindDownParts, windDown } from './wind-down.ts';
 
 /** A GPU that the configuration names. */
 export interface ConfiguredGpu {
@@ -261,7 +262,10 @@ export class Controller {
   }
 
   #onLogChange(): void {
-    if (this.log.failure) return this.#fault(this.log.failure);
+    if (this.log.failure) {
+      this.#fault(this.log.failure);
+      return;
+    }
     this.#pump.wake();
     this.#checkpointer?.consider();
   }
@@ -282,7 +286,7 @@ export class Controller {
    */
   async drain(mode: 'finish' | 'requeue', deadlineMs: number): Promise<void> {
     try {
-      if (!this.#ended && !this.#faulted) await this.#windDown(mode, deadlineMs);
+      if (!this.#ended && !this.#faulted) await windDown(this.#windDownParts(), mode, deadlineMs);
     } catch (error) {
       // A log that fails on the way leaves nothing to be written; what it holds is what the next life finds.
       if (!this.log.failure) throw error;
@@ -291,36 +295,17 @@ export class Controller {
     }
   }
 
-  async #windDown(mode: 'finish' | 'requeue', deadlineMs: number): Promise<void> {
+  #windDownParts(): WindDownParts {
     const { clock, settings } = this.#parts;
-    const endsAtMs = clock.monotonicMs() + (mode === 'finish' ? deadlineMs : 0);
-    await this.#note('controller.draining', { deadlineMs, mode });
-    await this.#until(() => this.#holding().length === 0 || clock.monotonicMs() >= endsAtMs);
-    const lastMs = clock.monotonicMs() + settings.killWaitMs + settings.stopMs;
-    await this.#until(async () => {
-      for (const job of this.#holding()) {
-        if (job.state !== 'starting' && job.state !== 'running') continue;
-        const { id, visit } = job.context;
-        await this.ask({ kind: 'EvictJob', id, visit, reason: 'shutdown' }, 'jobs');
-      }
-      return this.#holding().length === 0 || clock.monotonicMs() >= lastMs;
-    });
-    await this.#checkpointer?.atStop();
-    await this.#note('controller.stopped', { running: this.#holding().length });
-  }
-
-  /** Jobs that hold slots now. */
-  #holding(): Job[] {
-    const ids = new Set(
-      [...this.state.fleet.values()].flatMap(({ holdings }) => holdings.map(({ job }) => job)),
-    );
-    return [...ids].map((id) => this.state.jobs.get(id)).filter((job) => job !== undefined);
-  }
-
-  async #until(done: () => boolean | Promise<boolean>): Promise<void> {
-    while (!this.#faulted && !(await done())) {
-      await new Promise<void>((resume) => this.#parts.clock.after(20, resume));
-    }
+    return {
+      state: this.state,
+      clock,
+      note: ({ type, data }) => this.#note(type, data),
+      ask: (command, author) => this.ask(command, author),
+      killMsMax: settings.killWaitMs + settings.stopMs,
+      isOver: () => this.#faulted,
+      atRest: async () => this.#checkpointer?.atStop(),
+    };
   }
 
   /** Ends this life at once: guests die, nothing more is written, the log is closed. Idempotent. */
@@ -333,6 +318,8 @@ export class Controller {
     this.#cast.attestor.stop();
     this.#pump.stop();
     await this.#backend?.stop();
+    // Or it would still be at work on files that the next life has opened.
+    await this.#checkpointer?.idle();
     // A failed log has nothing left to close in order; its files are released all the same.
     await this.log.close().catch(() => undefined);
     // Nobody folds any more: who still waits for an answer hears so.
