@@ -153,6 +153,8 @@ async function readFrom(read: () => Promise<FactRecord[]>): Promise<FactRecord[]
   try {
     return await read();
   } catch (cause) {
+    // What is retired does not come back: no reason to try again.
+    if (cause instanceof BerthError && cause.code === 'ERR_NOT_FOUND') throw cause;
     throw new BerthError('ERR_READ_ONLY', `the log cannot be read now: ${(cause as Error).message}`, {
       cause,
     });
