@@ -16,10 +16,14 @@ import { Timekeeper } from './jobs/timekeeper.ts';
 import { Scheduler } from './scheduler/scheduler.ts';
 import { SlotManager } from './slots/slot-manager.ts';
 
+/** Texts of jobs, which are replaced with each fact and never changed. */
+const jobTexts = new WeakMap<object, string>();
+
 /** All folds of host and actors as canonical text; its hash is the state hash. */
 export function stateText(state: State, actors: readonly Actor[]): string {
   const folds = Object.fromEntries(actors.map((actor) => [actor.name, actor.snapshot()]));
-  return canonicalJson({ actors: folds, host: state });
+  for (const job of state.jobs.values()) if (!jobTexts.has(job)) jobTexts.set(job, canonicalJson(job));
+  return canonicalJson({ actors: folds, host: state }, (value) => jobTexts.get(value) ?? null);
 }
 
 /** The actors whose folds make up the state, in the order in which a job meets them. */

@@ -7,35 +7,61 @@
  */
 export type Json = null | boolean | number | string | readonly Json[] | { readonly [key: string]: Json };
 
+/**
+ * The text of a part that is known already, or null. For values that are replaced and never changed: a state of ten
+ * thousand ended jobs is hashed again and again, and only the jobs that moved meanwhile have a new text.
+ */
+export type KnownText = (value: object) => string | null;
+
 /** Text of `value` with sorted keys. `undefined` members are left out, Maps become sorted objects, Sets sorted arrays. */
-export function canonicalJson(value: unknown): string {
-  return JSON.stringify(sorted(value, 0));
+export function canonicalJson(value: unknown, known: KnownText = () => null): string {
+  return textOf(value, 0, known) ?? 'null';
 }
 
 /** Nesting that a fold or a spec never reaches; beyond it the value is not ours. */
 const depthMax = 64;
 
-function sorted(value: unknown, depth: number): unknown {
+/** Undefined for what JSON has no word for. */
+function textOf(value: unknown, depth: number, known: KnownText): string | undefined {
+  if (value === null || typeof value !== 'object') return JSON.stringify(value);
   if (depth > depthMax) throw new RangeError(`nested deeper than ${depthMax}`);
-  if (value instanceof Map) return sortedMap(value, depth);
-  if (value instanceof Set) return [...value].map(String).sort();
-  if (Array.isArray(value)) return value.map((item) => sorted(item, depth + 1));
-  if (value === null || typeof value !== 'object') return value;
-  return fromSortedEntries(Object.entries(value), depth);
+  const text = known(value);
+  if (text !== null) return text;
+  if (value instanceof Map) return objectText([...value].map(asMember), depth, known);
+  if (value instanceof Set) return JSON.stringify([...value].map(String).sort());
+  if (Array.isArray(value))
+    return `[${value.map((item) => textOf(item, depth + 1, known) ?? 'null').join()}]`;
+  return objectText(Object.entries(value), depth, known);
 }
 
-const sortedMap = (map: Map<unknown, unknown>, depth: number): unknown =>
-  fromSortedEntries(
-    [...map].map(([key, item]) => [String(key), item]),
-    depth,
-  );
+const asMember = ([key, item]: [unknown, unknown]): [string, unknown] => [String(key), item];
 
-function fromSortedEntries(entries: [string, unknown][], depth: number): unknown {
-  const result: Record<string, unknown> = Object.create(null);
-  // Keys that look like whole numbers are moved to the front by every JavaScript engine; a prefix would change
-  // the data, so order is defined as "what the engine makes of sorted insertion", the same on all of them.
-  for (const [key, item] of entries.sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0))) {
-    result[key] = sorted(item, depth + 1);
+function objectText(members: [string, unknown][], depth: number, known: KnownText): string {
+  const texts: string[] = [];
+  for (const [key, item] of members.sort(byKey)) {
+    const text = textOf(item, depth + 1, known);
+    if (text !== undefined) texts.push(`${JSON.stringify(key)}:${text}`);
   }
-  return result;
+  return `{${texts.join()}}`;
+}
+
+/**
+ * Keys that are whole numbers come first, in their own order, as in every JavaScript object; then by code unit. So
+ * the text of a text that was read back is the same text.
+ */
+function byKey([a]: [string, unknown], [b]: [string, unknown]): number {
+  const [first, second] = [indexOf(a), indexOf(b)];
+  if (first !== second) return first - second;
+  return a < b ? -1 : a > b ? 1 : 0;
+}
+
+/** 2^32 − 1 and above are no array indexes; engines keep them in the order of insertion. */
+const indexMax = 4_294_967_294;
+
+function indexOf(key: string): number {
+  const code = key.charCodeAt(0);
+  // Nearly no key begins with a digit: decided by one look.
+  if (!(code >= 48 && code <= 57) || key.length > 10) return indexMax + 1;
+  const index = Number(key);
+  return String(index) === key && index <= indexMax ? index : indexMax + 1;
 }

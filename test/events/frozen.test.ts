@@ -26,6 +26,13 @@ t('what is frozen, written as JSON, read and thawed equals what it was, in its o
   ),
 );
 
+t('two that thaw the same share no Map', () => {
+  const frozen = freeze({ jobs: new Map([['a', { state: 'queued' }]]) });
+  const [one, two] = [thaw(frozen), thaw(frozen)] as { jobs: Map<string, unknown> }[];
+  one?.jobs.set('b', null);
+  assert.is(two?.jobs.size, 1);
+});
+
 t('text that a tenant calls %map or %set is no Map and no Set', () => {
   const labels = { '%map': 'x' };
   assert.equal(thaw(freeze(labels)), labels);
