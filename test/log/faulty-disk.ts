@@ -82,12 +82,13 @@ export function failingDisk(
 ): { disk: Disk; calls: Calls } {
   return wrapped(inner, async (call, nth, write) => {
     if (nth !== fault.at) return;
+    const { code } = fault;
     if (write)
       await write.file.write(
         write.bytes.subarray(0, Math.floor(write.bytes.length * fault.share)),
         write.position,
       );
     await onFault(call);
-    throw Object.assign(new Error(`${fault.code}: injected at ${call}`), { code: fault.code });
+    throw Object.assign(new Error(`${code}: injected at ${call}`), { code });
   });
 }

@@ -7,12 +7,15 @@
  */
 import { setImmediate as turn } from 'node:timers/promises';
 import * as assert from 'uvu/assert';
+import { foldsVersion } from '../../src/checkpointing.ts';
 import { Controller } from '../../src/controller.ts';
 import type { FactRecord } from '../../src/events/record.ts';
 import { Lives } from '../../src/lives.ts';
+import { CheckpointFiles } from '../../src/log/checkpoints.ts';
 import type { Disk } from '../../src/log/disk.ts';
 import { openFileLog } from '../../src/log/file.ts';
 import { nodeSha256 } from '../../src/log/hash-node.ts';
+import { openLog } from '../../src/log/open.ts';
 import { noDiskFaults, SimulatedDisk } from '../../src/simulate/disk.ts';
 import { defaultTerms } from '../../src/tenants/tenants.ts';
 import { submission } from '../jobs/desk.ts';
@@ -27,6 +30,16 @@ const startsMax = 5;
 /** Turns in which something must come of it. */
 const turnsMax = 20_000;
 const msEachTurn = 20;
+/** So few that the scenario writes several checkpoints and begins from them. */
+const checkpointFacts = 12;
+
+/** One call that fails, over all processes of a machine. */
+export interface DiskFault extends Fault {
+  /** The process dies before it hears of it. */
+  readonly dies: boolean;
+}
+
+const never: DiskFault = { at: Number.POSITIVE_INFINITY, code: 'EIO', share: 0, dies: false };
 
 export interface Told {
   /** What is known of each job that a client was told is accepted: its id, and its end when it has one. */
@@ -37,8 +50,8 @@ export interface Told {
 export interface Outcome extends Told {
   readonly records: readonly FactRecord[];
   readonly calls: number;
-  /** The call that failed, by name; null when there were fewer. */
-  readonly failed: string | null;
+  /** The calls that failed, by name, in order. */
+  readonly failed: readonly string[];
   readonly lives: number;
 }
 
@@ -46,9 +59,8 @@ export class FailingMachine {
   readonly told: Told = { jobs: new Map(), cancelled: new Set() };
   readonly #ports = new LifeOnDisk();
   readonly #disk: SimulatedDisk;
-  readonly #fault: Fault | null;
-  /** The process dies in the moment in which the call fails. */
-  readonly #dies: boolean;
+  /** Still to come, in order. */
+  readonly #faults: DiskFault[];
   #due: (() => void)[] = [];
   #lives: Lives | null = null;
   #stopped: Error | null = null;
@@ -58,13 +70,12 @@ export class FailingMachine {
   #process = 0;
   begun = 0;
   guestsWork = true;
-  failed: string | null = null;
+  readonly failed: string[] = [];
 
-  constructor(fault: Fault | null, dies = false) {
-    this.#fault = fault;
-    this.#dies = dies;
+  constructor(faults: readonly DiskFault[]) {
+    this.#faults = [...faults];
     this.#disk = new SimulatedDisk({
-      random: numbers(fault?.at ?? 1),
+      random: numbers(1 + (faults[0]?.at ?? 0)),
       after: (_ms, fn) => void this.#due.push(fn),
       faults: noDiskFaults,
     });
@@ -144,10 +155,10 @@ export class FailingMachine {
 
   async tenant(): Promise<void> {
     const data = { terms: { ...defaultTerms, unsigned: true } };
-    while (!this.#lives?.current.state.tenants.has('acme'))
-      await this.#asked(() =>
-        this.#life().ask({ kind: 'Note', type: 'tenant.added', stream: 'tenant.acme', data }, 'test'),
-      );
+    const command = { kind: 'Note', type: 'tenant.added', stream: 'tenant.acme', data } as const;
+    for (let tried = 0; tried < 50; tried += 1)
+      if ((await this.#asked(() => this.#life().ask(command, 'test'))) !== null) return;
+    throw new Error('no answer to the tenant');
   }
 
   /** Time passes, guests work, until `done` holds. */
@@ -191,11 +202,17 @@ export class FailingMachine {
   }
 
   #mount(): Disk {
-    const { at = Number.POSITIVE_INFINITY, code = 'EIO', share = 0 } = this.#fault ?? {};
-    const fault = { at: at - this.#callsBefore, code, share };
+    const next = (): Fault => {
+      const { at, code, share } = this.#faults[0] ?? never;
+      return { at: at - this.#callsBefore, code, share };
+    };
+    // Read by the disk at each call: after the first fault it is the second.
+    const fault = { ...next() };
     const { disk, calls } = failingDisk(this.#disk.mount(), fault, async (call) => {
-      this.failed = call;
-      if (!this.#dies) return;
+      this.failed.push(call);
+      const { dies } = this.#faults.shift()!;
+      Object.assign(fault, next());
+      if (!dies) return;
       this.kill();
       // The dead are told nothing.
       await new Promise(() => undefined);
@@ -211,24 +228,27 @@ export class FailingMachine {
     onFault: (error: unknown) => void,
   ): Promise<Controller> {
     const mine = (): boolean => process === this.#process;
-    return Controller.begin(
-      this.#ports.parts({
-        acceptTornTail: true,
-        onFault: (error) => {
-          if (mine()) onFault(error);
-        },
-        defer: (fn) => void this.#due.push(() => (mine() ? fn() : undefined)),
-        openLog: (onRecords) =>
-          openFileLog({
-            dir: 'log',
-            disk,
-            sha256: nodeSha256,
-            onRecords,
-            segmentBytesMax: 6_000,
-            ...(trustedSeq === null ? {} : { trustedSeq }),
-          }),
-      }),
-    );
+    const place = { dir: 'log', disk, sha256: nodeSha256 };
+    const checkpoints = new CheckpointFiles({ ...place, retiring: null });
+    const parts = this.#ports.parts({
+      acceptTornTail: true,
+      onFault: (error) => {
+        if (mine()) onFault(error);
+      },
+      defer: (fn) => void this.#due.push(() => (mine() ? fn() : undefined)),
+      checkpoints,
+      openLog: (onRecords, onCheckpoint) =>
+        openLog({
+          ...place,
+          checkpoints,
+          version: foldsVersion,
+          onRecords,
+          onCheckpoint,
+          segmentBytesMax: 6_000,
+          ...(trustedSeq === null ? {} : { trustedSeq }),
+        }),
+    });
+    return Controller.begin({ ...parts, settings: { ...parts.settings, checkpointFacts } });
   }
 
   /** What came of asking; null when nobody answered, then a moment passes and the process is begun again if it is gone. */
@@ -281,8 +301,8 @@ export class FailingMachine {
 }
 
 /** The scenario: two jobs, a clean restart, two more of which one is cancelled, a kill while one runs, the end. */
-export async function live(fault: Fault | null, dies = false): Promise<Outcome> {
-  const machine = new FailingMachine(fault, dies);
+export async function live(...faults: DiskFault[]): Promise<Outcome> {
+  const machine = new FailingMachine(faults);
   await machine.boot();
   await machine.tenant();
   await machine.submit('a');
@@ -328,15 +348,17 @@ export const faultKinds = [
   { code: 'EIO', share: 0.7, dies: true },
 ] as const;
 
-/** Lives through the scenario once for each kind of fault at call `at`, and counts the calls that failed, by name. */
-export async function failAt(at: number, kinds: typeof faultKinds, seen: Map<string, number>): Promise<void> {
-  for (const { code, share, dies } of kinds) {
-    const where = `call ${at}, ${code} after ${share} of it${dies ? ', and death' : ''}`;
-    const outcome = await live({ at, code, share }, dies).catch((error: Error) => {
-      throw new Error(`${where}: ${error.message}`, { cause: error });
-    });
-    assert.ok(outcome.failed !== null, `${where}: the disk was not asked so often`);
-    seen.set(outcome.failed, (seen.get(outcome.failed) ?? 0) + 1);
-    judge(outcome, `${where} (${outcome.failed})`);
-  }
+/** Lives through the scenario with these faults, and counts the calls that failed, by name. */
+export async function failAt(faults: readonly DiskFault[], seen: Map<string, number>): Promise<Outcome> {
+  const where = faults
+    .map(
+      ({ at, code, share, dies }) => `call ${at}, ${code} after ${share} of it${dies ? ', and death' : ''}`,
+    )
+    .join('; ');
+  const outcome = await live(...faults).catch((error: Error) => {
+    throw new Error(`${where}: ${error.message}`, { cause: error });
+  });
+  for (const call of outcome.failed) seen.set(call, (seen.get(call) ?? 0) + 1);
+  judge(outcome, `${where} (${outcome.failed})`);
+  return outcome;
 }
