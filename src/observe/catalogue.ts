@@ -221,6 +221,12 @@ const logMetrics: readonly Metric[] = [
     'Seq of the last durable fact that these metrics include.',
     ({ views }) => views.seq,
   ),
+  plain(
+    'gauge',
+    'berth_log_checkpoint_seq',
+    'Seq of the last checkpoint: the next start reads the log from there on.',
+    ({ checkpointSeq }) => checkpointSeq,
+  ),
   histogram(
     'berth_log_append_seconds',
     'From the append of a fact to its durability, in this process.',

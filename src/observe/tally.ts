@@ -36,6 +36,8 @@ export class Tally implements Follower {
   readonly jobs: Counts = new Map();
   lost = 0;
   tornBytes = 0;
+  /** The seq that the last checkpoint is of; 0 before the first. */
+  checkpointSeq = 0;
   readonly wait = new Buckets(waitBounds);
   readonly dispatch = new Buckets(waitBounds);
   readonly run = new Buckets(waitBounds);
@@ -47,18 +49,21 @@ export class Tally implements Follower {
   }
 
   snapshot() {
-    const { accepted, turnedAway, refused, ended, attested, busySeconds, jobs, lost, tornBytes } = this;
+    const { accepted, turnedAway, lost, tornBytes, checkpointSeq } = this;
+    const { refused, ended, attested, busySeconds, jobs } = this;
+    const numbers = { accepted, turnedAway, lost, tornBytes, checkpointSeq };
     const buckets = {
       wait: this.wait.snapshot(),
       dispatch: this.dispatch.snapshot(),
       run: this.run.snapshot(),
     };
-    return { accepted, turnedAway, refused, ended, attested, busySeconds, jobs, lost, tornBytes, ...buckets };
+    return { ...numbers, refused, ended, attested, busySeconds, jobs, ...buckets };
   }
 
   restore(saved: unknown): void {
     const from = saved as ReturnType<Tally['snapshot']>;
-    for (const name of ['accepted', 'turnedAway', 'lost', 'tornBytes'] as const) this[name] = from[name];
+    for (const name of ['accepted', 'turnedAway', 'lost', 'tornBytes', 'checkpointSeq'] as const)
+      this[name] = from[name];
     for (const name of ['refused', 'ended', 'attested', 'busySeconds', 'jobs'] as const)
       refill(this[name], from[name]);
     for (const name of ['wait', 'dispatch', 'run'] as const) this[name].restore(from[name]);
@@ -98,7 +103,8 @@ export class Tally implements Follower {
       if (code !== 'ERR_UNAUTHENTICATED') this.turnedAway += times;
     } else if (record.type === 'controller.recovered') {
       this.tornBytes += (record.data as FactData<'controller.recovered'>).bytes ?? 0;
-    }
+    } else if (record.type === 'controller.checkpointed')
+      this.checkpointSeq = (record.data as FactData<'controller.checkpointed'>).ofSeq;
   }
 }
 

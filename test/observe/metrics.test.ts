@@ -30,6 +30,7 @@ const added = [
   'berth_controller_state',
   'berth_intake_refused_total',
   'berth_jobs',
+  'berth_log_checkpoint_seq',
   'berth_torn_tail_bytes_total',
 ];
 const labelNames = [
