@@ -170,6 +170,12 @@ export const errors = {
     'a sealed part of the log does not verify',
     'berth log verify PATH says where; restore from a copy',
   ),
+  ERR_LOG_DIVERGED: row(
+    500,
+    false,
+    'a log does not follow from itself, or from another one',
+    'compare with the version that wrote it: berth log replay PATH -o json names it',
+  ),
   ERR_LOG_FENCED: row(409, false, 'a newer controller has taken over this log', 'stop this one'),
   ERR_DATA_LOCKED: row(
     409,

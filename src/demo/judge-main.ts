@@ -52,17 +52,20 @@ async function onDisk(data: string): Promise<OnDisk> {
   return { records, damage, diverged: await divergences(records) };
 }
 
-/** Every restart wrote down the hash of the state that it came back to: here the same facts are folded again. */
+/** Every restart wrote down the hash of the state that it came back to: here the facts are folded and the decisions made again. */
 async function divergences(records: readonly FactRecord[]): Promise<string[]> {
   const once = async function* (): AsyncGenerator<readonly FactRecord[]> {
     yield records;
   };
   try {
-    const { diverged } = await replay(once());
-    return diverged.map(
-      ({ seq, recorded, computed }) =>
-        `seq ${seq}: recovered to state ${recorded.slice(0, 12)}, the log leads to ${computed.slice(0, 12)}`,
-    );
+    const { diverged, divergences } = await replay(once());
+    return [
+      ...diverged.map(
+        ({ seq, recorded, computed }) =>
+          `seq ${seq}: recovered to state ${recorded.slice(0, 12)}, the log leads to ${computed.slice(0, 12)}`,
+      ),
+      ...divergences.map(({ seq, subject, reason }) => `seq ${seq}: ${subject} does not follow: ${reason}`),
+    ];
   } catch (error) {
     return [`the log can't be folded: ${(error as Error).message}`];
   }

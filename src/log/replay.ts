@@ -80,14 +80,19 @@ export interface ReplayFrom {
   readonly life: Life;
 }
 
-const noLife: Life = { epoch: 0, version: null, machines: null, policy: null, placement: null };
+/** The life of `epoch`, as it configured itself; null before it has. */
+export function lifeOf(epoch: number, configured: FactData<'controller.configured'> | null): Life {
+  if (!configured) return { epoch, version: null, machines: null, policy: null, placement: null };
+  const { machines = null, placement, policy, version } = configured;
+  return { epoch, version, machines, policy, placement };
+}
 
 /** Nothing folded yet: a replay from the first record on. */
 export const fromTheBeginning = (): ReplayFrom => ({
   seq: 0,
   state: newState(),
   deciders: [new Concluder(), new Scheduler(), new SlotManager()],
-  life: noLife,
+  life: lifeOf(0, null),
 });
 
 interface Seat {
@@ -168,7 +173,7 @@ export class Replayer {
   #compared(record: FactRecord, kind: 'decision' | 'input', command: Command): Divergence | null {
     const expected = saidBy(this.state, command, record.author);
     if (typeof expected === 'string') return this.#divergence(record, kind, null, expected);
-    const differs = differences(expected, saidIn(record));
+    const differs = membersThatDiffer(expected, saidIn(record));
     if (differs.length === 0) return null;
     return this.#divergence(record, kind, expected, `another ${differs.join(', ')}`);
   }
@@ -181,7 +186,7 @@ export class Replayer {
   ): Divergence {
     const { seq, subject } = record;
     const found = saidIn(record);
-    const differs = expected ? differences(expected, found) : [];
+    const differs = expected ? membersThatDiffer(expected, found) : [];
     return { seq, subject, kind, reason, expected, found, differs, life: this.#life };
   }
 
@@ -191,10 +196,9 @@ export class Replayer {
 
   /** Who reads `controller.recovered` is in another life, whose rules are not told yet. */
   #live({ epoch, type, data }: FactRecord): void {
-    if (epoch !== this.#life.epoch) this.#life = { ...noLife, epoch };
+    if (epoch !== this.#life.epoch) this.#life = lifeOf(epoch, null);
     if (type !== 'controller.configured') return;
-    const { machines = null, placement, policy, version } = data as FactData<'controller.configured'>;
-    this.#life = { epoch, version, machines, policy, placement };
+    this.#life = lifeOf(epoch, data as FactData<'controller.configured'>);
   }
 
   #advance(seat: Seat, seq: number): void {
@@ -240,14 +244,15 @@ const saidIn = ({ subject, type, author, cause, trace, data }: FactRecord): Said
 });
 
 /** Paths of the members that differ; those of `data` one by one when both are of one type. */
-export function differences(a: Said, b: Said): string[] {
-  const differing = (x: object, y: object): string[] => {
-    const [left, right] = [x, y] as [Record<string, unknown>, Record<string, unknown>];
-    const names = [...new Set([...Object.keys(left), ...Object.keys(right)])];
-    return names.filter((name) => JSON.stringify(left[name]) !== JSON.stringify(right[name]));
-  };
+export function membersThatDiffer<T extends Pick<Said, 'type' | 'data'>>(a: T, b: T): string[] {
   const outer = differing(a, b);
   if (!outer.includes('data') || a.type !== b.type) return outer;
   const inner = differing(a.data as object, b.data as object).map((name) => `data.${name}`);
   return [...outer.filter((name) => name !== 'data'), ...inner];
+}
+
+function differing(a: object, b: object): string[] {
+  const [left, right] = [a, b] as [Record<string, unknown>, Record<string, unknown>];
+  const names = [...new Set([...Object.keys(left), ...Object.keys(right)])];
+  return names.filter((name) => JSON.stringify(left[name]) !== JSON.stringify(right[name]));
 }
