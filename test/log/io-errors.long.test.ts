@@ -27,7 +27,7 @@ t(
     let [histories, both] = [0, 0];
     for (let at = 1; at <= calls; at += 1) {
       for (let apart = 1; apart <= apartMax; apart += 1) {
-        const [a, b] = [faultKinds[(at + apart) % 4]!, faultKinds[apart % 4]!];
+        const [a, b] = [faultKinds[(at + apart) % 5]!, faultKinds[apart % 5]!];
         const { failed } = await failAt(
           [
             { ...a, at },

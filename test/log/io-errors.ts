@@ -35,11 +35,11 @@ const checkpointFacts = 12;
 
 /** One call that fails, over all processes of a machine. */
 export interface DiskFault extends Fault {
-  /** The process dies before it hears of it. */
-  readonly dies: boolean;
+  /** Whether the process, or the whole machine, dies before anyone hears of it. */
+  readonly death: 'none' | 'kill' | 'power';
 }
 
-const never: DiskFault = { at: Number.POSITIVE_INFINITY, code: 'EIO', share: 0, dies: false };
+const never: DiskFault = { at: Number.POSITIVE_INFINITY, code: 'EIO', share: 0, death: 'none' };
 
 export interface Told {
   /** What is known of each job that a client was told is accepted: its id, and its end when it has one. */
@@ -116,15 +116,16 @@ export class FailingMachine {
     throw new Error(`no life in ${startsMax} starts`);
   }
 
-  /** The process is gone, with everything that it had under way. */
-  kill(): void {
+  /** The process is gone, with everything that it had under way; when the power goes, with what was not synced. */
+  kill(how: 'kill' | 'power' = 'kill'): void {
     this.#process += 1;
     this.#lives = null;
     this.#callsBefore = this.calls;
     this.#callsNow = () => 0;
     this.#ports.clock.forget();
     this.#ports.backend.live.length = 0;
-    this.#disk.kill();
+    if (how === 'power') this.#disk.crash();
+    else this.#disk.kill();
   }
 
   /** A client that asks again with the same key until it is told. */
@@ -210,10 +211,10 @@ export class FailingMachine {
     const fault = { ...next() };
     const { disk, calls } = failingDisk(this.#disk.mount(), fault, async (call) => {
       this.failed.push(call);
-      const { dies } = this.#faults.shift()!;
+      const { death } = this.#faults.shift()!;
       Object.assign(fault, next());
-      if (!dies) return;
-      this.kill();
+      if (death === 'none') return;
+      this.kill(death);
       // The dead are told nothing.
       await new Promise(() => undefined);
     });
@@ -340,20 +341,19 @@ export function judge({ jobs, cancelled, records }: Outcome, where: string): voi
     assert.ok(ledger.jobs.get(id)?.cancelRequested, `${where}: the cancel of ${id} is gone`);
 }
 
-/** What the disk says, how much of a write arrived, and whether the process dies before it hears of it. */
+/** What the disk says, how much of a write arrived, and who dies before hearing of it. */
 export const faultKinds = [
-  { code: 'EIO', share: 0, dies: false },
-  { code: 'ENOSPC', share: 0.4, dies: false },
-  { code: 'EIO', share: 1, dies: false },
-  { code: 'EIO', share: 0.7, dies: true },
+  { code: 'EIO', share: 0, death: 'none' },
+  { code: 'ENOSPC', share: 0.4, death: 'none' },
+  { code: 'EIO', share: 1, death: 'none' },
+  { code: 'EIO', share: 0.7, death: 'kill' },
+  { code: 'EIO', share: 0.7, death: 'power' },
 ] as const;
 
 /** Lives through the scenario with these faults, and counts the calls that failed, by name. */
 export async function failAt(faults: readonly DiskFault[], seen: Map<string, number>): Promise<Outcome> {
   const where = faults
-    .map(
-      ({ at, code, share, dies }) => `call ${at}, ${code} after ${share} of it${dies ? ', and death' : ''}`,
-    )
+    .map(({ at, code, share, death }) => `call ${at}, ${code} after ${share} of it, death: ${death}`)
     .join('; ');
   const outcome = await live(...faults).catch((error: Error) => {
     throw new Error(`${where}: ${error.message}`, { cause: error });
