@@ -40,6 +40,8 @@ export async function eventually<T>(
 
 export interface ServeOptions {
   readonly flags?: readonly string[];
+  /** The script that is the server; `bin/berth.js` when absent, which transpiles at each start. */
+  readonly program?: string;
   /** Program and arguments that run node, such as strace. */
   readonly around?: readonly string[];
   /** Arguments of node itself. */
@@ -110,13 +112,14 @@ export class ServerProcess {
 
   /** Starts it, without waiting. */
   launch(more: ServeOptions = {}): void {
-    const { flags = [], around = [], node = [], env = {} } = { ...this.#options, ...more };
-    const command = [...around, process.execPath, ...node, join(root, 'bin', 'berth.js')];
+    const { program = join(root, 'bin', 'berth.js'), ...rest } = { ...this.#options, ...more };
+    const { flags = [], around = [], node = [], env = {} } = rest;
+    const command = [...around, process.execPath, ...node, program];
     const serve = ['serve', '--demo', '--data', this.data, '--listen', '127.0.0.1:0', ...flags];
-    const [program = '', ...args] = [...command, ...serve];
+    const [runs = '', ...args] = [...command, ...serve];
     // No setting of the one who runs the tests may show through.
     const own = Object.entries(process.env).filter(([name]) => !name.startsWith('BERTH_'));
-    const child = spawn(program, args, {
+    const child = spawn(runs, args, {
       cwd: root,
       env: { ...Object.fromEntries(own), ...env },
       stdio: ['ignore', 'pipe', 'pipe'],

@@ -2,7 +2,7 @@
 import { suite } from '../suite.ts';
 import { assertSaw, killAtRandom } from './kills.ts';
 
-const kills = 100;
+const kills = 300;
 const t = suite('faults/kills, long');
 
 t(

@@ -4,6 +4,7 @@
  * Why the same signed text is sent again after a broken connection: that is what an honest client does, and whether
  * it then gets one job or two is part of the promise. Each request has its own answer for ever.
  */
+import type { JobView } from '../../src/views/job-view.ts';
 import { assemble, i32, i32Const, i64, op, u32s } from '../executor/guests.ts';
 import { type Caller, type HttpAnswer, pause, sampleGuest } from '../server-process.ts';
 
@@ -67,9 +68,12 @@ export async function mixedSpecs(caller: Caller): Promise<(() => object)[]> {
 export class Promises {
   /** Ids answered with 202. */
   readonly accepted = new Set<string>();
+  /** Jobs that were shown in an end state, with that state. */
+  readonly ended = new Map<string, string>();
+  /** Jobs whose cancel was answered with 202. */
+  readonly cancelled = new Set<string>();
   /** Answers by status and code. */
   readonly answers = new Map<string, number>();
-  cancelled = 0;
   repeated = 0;
 
   note({ status, json }: HttpAnswer): void {
@@ -78,7 +82,27 @@ export class Promises {
     this.answers.set(name, (this.answers.get(name) ?? 0) + 1);
     if (status === 202) this.accepted.add((json as { id: string }).id);
   }
+
+  /** The same promises, to be kept by another controller; what is noted in one is not noted in the other. */
+  copy(): Promises {
+    const copy = new Promises();
+    for (const id of this.accepted) copy.accepted.add(id);
+    for (const [id, state] of this.ended) copy.ended.set(id, state);
+    for (const id of this.cancelled) copy.cancelled.add(id);
+    return copy;
+  }
+
+  /** Notes an end that was shown; another than before is a broken promise. */
+  see({ id, state, times }: JobView): void {
+    if (times.endedAtMs === null) return;
+    const before = this.ended.get(id) ?? state;
+    if (before !== state) throw new Error(`job ${id} was shown as ${before}, and then as ${state}`);
+    this.ended.set(id, state);
+  }
 }
+
+/** A client looks at one of its last so many jobs. */
+const recentMax = 20;
 
 /** Submits until told to stop, one request at a time; now and then cancels. A broken connection means: send it again. */
 export async function submitUntil(
@@ -96,11 +120,19 @@ export async function submitUntil(
       const { id } = answer.json as { id: string };
       await caller.ask('POST', `/v1/jobs/${id}/cancel`).then(
         ({ status }) => {
-          if (status === 202) promises.cancelled += 1;
+          if (status === 202) promises.cancelled.add(id);
         },
         () => undefined,
       );
     }
+    // What a look showed is a promise, too: who was shown an end must find it after every crash.
+    const recent = [...promises.accepted].slice(-recentMax);
+    const id = recent[Math.floor(random() * recent.length)];
+    if (id !== undefined && random() < 0.5)
+      await caller.view(id).then(
+        (view) => promises.see(view),
+        () => undefined,
+      );
     await pause(answer.status === 202 ? restMs : 20);
   }
 }
