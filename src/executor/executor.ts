@@ -280,7 +280,10 @@ export class Executor implements Actor {
       if (code === 'ERR_BLOB_QUOTA' || code === 'ERR_TOO_LARGE') {
         // Running it again would give the same result, and no more room for it.
         this.#gone(id, attempt.fence, { how: 'crashed', code, message });
-      } else if (this.#running && !attempt.unwanted) {
+      } else if (attempt.unwanted) {
+        // Told to stop when it had exited already. Its result is nobody's any more; that it is gone must still be said.
+        this.#gone(id, attempt.fence, { how: 'killed' });
+      } else if (this.#running) {
         if (isFirstTry) this.#onTrouble('a result can not be stored yet', { job: id, error: message });
         // The disk is at fault, not the job: what was computed is kept until it can be stored, or is not wanted any more.
         attempt.offDeadline = this.#clock.after(

@@ -15,11 +15,11 @@ import { Random } from './random.ts';
  */
 export const usualFaults = {
   // The machine
-  killEveryMs: 3_000,
-  powerCutEveryMs: 3_000,
-  crashAtPoints: 0.0015,
+  killEveryMs: 5_000,
+  powerCutEveryMs: 5_000,
+  crashAtPoints: 0.0005,
   crashInRecovery: 0.02,
-  shutdownEveryMs: 4_000,
+  shutdownEveryMs: 6_000,
   clockJumpEveryMs: 1_500,
   // The disk
   failedWrites: 0.003,
@@ -117,7 +117,7 @@ export function optionsOf(given: {
     runners: 1 + size.below(5),
     queuedMax: size.pick([4, 8, 16, 64]),
     lossesMax: size.below(4),
-    arrivalMs: size.pick([5, 15, 30]),
+    arrivalMs: size.pick([2, 5, 15, 30]),
     diskMsMax: size.pick([0, 1, 5]),
     segmentBytesMax: size.pick([8 * 1024, 64 * 1024, 1024 * 1024]),
     retainedMax: size.pick([10, 100, 100_000]),

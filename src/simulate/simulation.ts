@@ -23,7 +23,7 @@ const safetyMsMore = 30_000;
 /** Virtual time in which every job must end once faults have stopped, ms. */
 const livenessMsMax = 180_000;
 /** One live state in so many events is compared with a fold of the log. */
-const refoldEvents = 800;
+const compareEvents = 800;
 /** Virtual time in which a log that nobody writes to is read by all, ms. */
 const restMs = 10;
 /** Facts at the end of a history that a failure shows. */
@@ -151,25 +151,25 @@ class Simulation {
   /** Lets everyone read what is durable, then compares all folds. */
   async #compareAtRest(): Promise<void> {
     await this.#run(() => false, this.#kernel.nowMs + restMs);
-    const { life } = this.#machine;
-    this.#compare(life !== null && life.log.head === life.log.durable);
+    const { life, witness } = this.#machine;
+    if (life === null || this.#violation || life.log.head !== life.log.durable) return;
+    witness.atRest({ whole: life.stateText });
   }
 
   async #run(done: () => boolean, untilMs: number): Promise<string> {
     return this.#kernel.run(() => {
       if (this.#violation) return true;
-      if (this.#kernel.events >= this.#nextCheck) this.#compare(false);
+      if (this.#kernel.events >= this.#nextCheck) this.#compare();
       return done();
     }, untilMs);
   }
 
-  /** Holds the live state against the log. `whole`: nothing is under way, so every actor must agree, too. */
-  #compare(whole: boolean): void {
-    this.#nextCheck = this.#kernel.events + 1 + this.#checks.below(2 * refoldEvents);
+  /** Holds the live state against the log. */
+  #compare(): void {
+    this.#nextCheck = this.#kernel.events + 1 + this.#checks.below(2 * compareEvents);
     const { life, witness } = this.#machine;
     if (life === null || this.#violation || life.log.failure) return;
-    const host = stateText(life.state, []);
-    witness.live({ host, whole: whole ? life.stateText : null });
+    witness.live({ host: stateText(life.state, []) });
     witness.noGuestWithoutSlot();
   }
 

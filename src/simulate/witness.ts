@@ -14,7 +14,7 @@ import type { LogBase, TailCut } from '../log/log.ts';
 import type { JobView } from '../views/job-view.ts';
 import type { Kernel } from './kernel.ts';
 import { Ledger, type Moment } from './ledger.ts';
-import { refold } from './refold.ts';
+import { Refold } from './refold.ts';
 import { law, Violation } from './violation.ts';
 
 interface Pending {
@@ -50,6 +50,7 @@ export class Witness {
   readonly #moments: Moment[] = [];
   /** Appended and not yet known to be durable. */
   #pending: Pending[] = [];
+  readonly #refold = new Refold();
   readonly #fences = new Set<number>();
   readonly #kernel: Kernel;
   readonly #world: World;
@@ -178,7 +179,7 @@ export class Witness {
   recovered({ ofSeq, stateHash }: { readonly ofSeq: number; readonly stateHash: string }): void {
     this.count('recoveries');
     this.check(() => {
-      const { whole } = refold(this.records.slice(0, ofSeq));
+      const { whole } = this.#refold.to(ofSeq, this.#at);
       law(
         nodeSha256(whole) === stateHash,
         'I10',
@@ -187,17 +188,33 @@ export class Witness {
     });
   }
 
-  /** I10: so is the live state, with what is not durable yet. `whole` when every actor has read everything. */
-  live(life: { readonly host: string; readonly whole: string | null }): void {
-    this.count('refolds of a live state');
+  /** I10: so is the live state, with what is not durable yet. */
+  live(life: { readonly host: string }): void {
+    this.count('live states compared');
     this.check(() => {
-      const all = [...this.records, ...this.#pending.map(({ record }) => record)];
-      const { host, whole } = refold(all);
-      law(host === life.host, 'I10', `the writer's state at seq ${all.length} is not the fold of the log`);
-      if (life.whole !== null)
-        law(whole === life.whole, 'I10', `an actor at seq ${all.length} has another fold`);
+      const head = this.#head;
+      const { host } = this.#refold.to(head, this.#at);
+      law(host === life.host, 'I10', `the writer's state at seq ${head} is not the fold of the log`);
     });
   }
+
+  /** I10, when nothing is under way: a fold from the first fact on gives the state of every actor. */
+  atRest(life: { readonly whole: string }): void {
+    this.count('whole states compared');
+    this.check(() => {
+      const head = this.#head;
+      const { whole } = new Refold().to(head, this.#at);
+      law(whole === life.whole, 'I10', `an actor at seq ${head} has another fold`);
+    });
+  }
+
+  get #head(): number {
+    return this.records.length + this.#pending.length;
+  }
+
+  /** A fact of the history as it stands now, with what is not durable yet. */
+  readonly #at = (seq: number): FactRecord | undefined =>
+    this.records[seq - 1] ?? this.#pending[seq - 1 - this.records.length]?.record;
 
   /** I3, I18: a guest is started once, for a durable `reserved` of a job that holds these very slots. */
   starting({ fence, tenant }: RunRequest): void {

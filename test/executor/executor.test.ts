@@ -131,6 +131,23 @@ t('a result that the disk does not take is kept until it does, or until nobody w
   }
 });
 
+t('a guest that exits while it is told to stop is gone, though its result can not be stored', async () => {
+  const bench = new Bench(3, { putBytes: () => Promise.reject(new Error('EIO')) });
+  bench.executor.start(bench.backend);
+  bench.desk.bring('a', 'starting');
+  await bench.act();
+  const [run] = bench.backend.live;
+  run?.start();
+  await bench.act();
+  bench.reports();
+  // The kill is on its way, the guest's result as well: it arrives first.
+  if (run) run.kill = () => run.finish(exited);
+  bench.desk.do(bench.desk.step('CancelJob', 'a'));
+  await bench.act();
+  await bench.act();
+  assert.equal(bench.reports(), ['job.stopped']);
+});
+
 t('nothing is started for a fact that is not durable', async () => {
   const bench = new Bench();
   bench.executor.start(bench.backend);
