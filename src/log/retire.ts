@@ -8,9 +8,7 @@
  * The order makes it safe to stop anywhere: verify → line, durably → move, durably. A line whose segment is still
  * there is one that was not moved yet. Test: `test/log/retire.test.ts`.
  */
-import { BerthError } from '../errors.ts';
-import { genesis, type Sha256 } from '../events/record.ts';
-import { Chain } from './chain.ts';
+import type { Sha256 } from '../events/record.ts';
 import type { Disk } from './disk.ts';
 import {
   type RetiredLines,
@@ -19,8 +17,9 @@ import {
   retiredFolder,
   retiredName,
 } from './retired.ts';
-import { closeSegments, corrupt, openSegments, scanSegments } from './scan.ts';
+import { closeSegments, corrupt, openSegments } from './scan.ts';
 import { chunkBytes, type Segment, segmentName } from './segment.ts';
+import { logBegin, verifySegment } from './verify-segment.ts';
 
 /** A SHA-256 that takes bytes piece by piece; a port like `Sha256`. */
 export type NewDigest = () => { update(bytes: Uint8Array): void; hex(): string };
@@ -76,28 +75,22 @@ async function describe(
   before: RetiredSegment | undefined,
 ): Promise<RetiredSegment> {
   segment.end = await segment.file.size();
-  const prev = before?.hash ?? genesis;
-  const chain = new Chain(sha256, { seq: before?.lastSeq ?? 0, hash: prev, epoch: before?.epoch ?? 0 });
-  const scan = scanSegments([segment], chain, sha256, Number.MAX_SAFE_INTEGER, before?.group);
-  let step = await scan.next();
-  while (!step.done) step = await scan.next();
-  const { damage, group } = step.value;
-  // A last group that was cut short ends the segment for good; the log went on in the next one.
-  if (damage && (chain.head !== lastSeq || damage.offset !== segment.end)) throw corrupt(damage);
-  if (chain.head !== lastSeq) throw shortOf(segment, chain.head, lastSeq);
+  const start = before === undefined ? logBegin : { ...before, seq: before.lastSeq };
+  const end = await verifySegment(segment, lastSeq, start, sha256);
+  if (end === null || 'reason' in end) throw corrupt(end!);
   const digest = newDigest();
   for (let at = 0; at < segment.end; at += chunkBytes)
     digest.update(await segment.file.read(at, Math.min(chunkBytes, segment.end - at)));
   return {
     firstSeq: segment.firstSeq,
     lastSeq,
-    prev,
-    hash: chain.headHash,
+    prev: start.hash,
+    hash: end.hash,
     file: `${retiredFolder}/${segmentName(segment.firstSeq)}`,
     bytes: segment.end,
     sha256: digest.hex(),
-    epoch: chain.epochMax,
-    group,
+    epoch: end.epoch,
+    group: end.group,
   };
 }
 
@@ -133,9 +126,3 @@ async function move(
   await disk.syncFolder(`${dir}/${retiredFolder}`);
   await disk.syncFolder(dir);
 }
-
-const shortOf = ({ path }: Segment, head: number, lastSeq: number): BerthError =>
-  new BerthError(
-    'ERR_LOG_CORRUPT',
-    `${path} ends with seq ${head}, and the next segment follows seq ${lastSeq}`,
-  );
