@@ -1,0 +1,71 @@
+/** The table of planted bugs in `test/faults/README.md`, between its two markers: written by a run, read by the tests. */
+import { readFileSync, writeFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import type { Hunt } from './hunt.ts';
+import type { Mutant } from './mutant.ts';
+
+/** What became of one planted bug. */
+export interface Row {
+  readonly mutant: Mutant;
+  /** The unit test that caught it; null: they let it pass; undefined: not asked. */
+  readonly caughtBy: string | null | undefined;
+  readonly hunt: Hunt;
+}
+
+const page = fileURLToPath(new URL('../README.md', import.meta.url));
+const begin = '<!-- planted bugs: written by test/faults/mutants/run.ts -->';
+const end = '<!-- planted bugs: end -->';
+
+/** Writes the table with the command that made it, and the rest of the text as it is. */
+export function writeTable(rows: readonly Row[], legend: string): void {
+  const text = readFileSync(page, 'utf8');
+  const table = `${begin}\n\n${legend}\n\n${tableOf(rows)}\n\n${end}`;
+  const [from, to] = [text.indexOf(begin), text.indexOf(end)];
+  const whole =
+    from < 0 ? `${text.trimEnd()}\n\n${table}\n` : text.slice(0, from) + table + text.slice(to + end.length);
+  writeFileSync(page, whole);
+}
+
+/** What the table says of each bug that was found: from which seed on, and how far it was. */
+export function foundInTable(): ReadonlyMap<string, { readonly seed: number; readonly lifecycles: number }> {
+  const text = readFileSync(page, 'utf8');
+  const rows = text.slice(text.indexOf(begin), text.indexOf(end)).matchAll(rowPattern);
+  return new Map(
+    [...rows].map(([, name, lifecycles, seed]) => [
+      name!,
+      { seed: Number(seed), lifecycles: Number(lifecycles?.replaceAll(',', '')) },
+    ]),
+  );
+}
+
+const rowPattern = /^\| `([\w-]+)` .*\| +([\d,]+) \| +\d+ \| +(\d+) \|$/gm;
+
+function tableOf(rows: readonly Row[]): string {
+  const head = [
+    'bug',
+    'what it is, and what it costs',
+    'unit tests',
+    'found by',
+    'lifecycles',
+    'seeds',
+    'seed',
+  ];
+  const lines = rows.map(({ mutant, caughtBy, hunt }) => {
+    const units = caughtBy === undefined ? 'not asked' : caughtBy === null ? 'pass' : 'FAIL';
+    const law = hunt.found?.law ?? '**not found**';
+    const numbers = [
+      hunt.lifecycles.toLocaleString('en'),
+      String(hunt.seeds),
+      String(hunt.found?.seed ?? ''),
+    ];
+    return [`\`${mutant.name}\``, mutant.text.replaceAll('|', '\\|'), units, law, ...numbers];
+  });
+  // In columns, as the formatter of this project's pages would write it.
+  const all = [head, ...lines];
+  const widths = head.map((_, column) => Math.max(...all.map((line) => line[column]!.length)));
+  const isNumber = (column: number): boolean => column >= 4;
+  const row = (cells: readonly string[]): string =>
+    `| ${cells.map((cell, i) => (isNumber(i) ? cell.padStart(widths[i]!) : cell.padEnd(widths[i]!))).join(' | ')} |`;
+  const rule = `| ${widths.map((width, i) => (isNumber(i) ? `${'-'.repeat(width - 1)}:` : '-'.repeat(width))).join(' | ')} |`;
+  return [row(head), rule, ...lines.map(row)].join('\n');
+}
