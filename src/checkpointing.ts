@@ -152,7 +152,11 @@ export class Checkpointer {
       'controller',
       base.seq,
     );
-    const kept = base.streams.flatMap(([, , [first]]) => (first === undefined ? [] : [first]));
-    return { draft, firstNeeded: Math.min(base.seq + 1, ...kept) };
+    // Not `Math.min(...firsts)`: a function takes some hundred thousand arguments, and more jobs may be kept.
+    const firstNeeded = base.streams.reduce(
+      (least, [, , [first]]) => Math.min(least, first ?? least),
+      base.seq + 1,
+    );
+    return { draft, firstNeeded };
   }
 }
