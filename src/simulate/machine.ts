@@ -12,7 +12,6 @@
  */
 import { foldsVersion } from '../checkpointing.ts';
 import { Controller } from '../controller.ts';
-import { BerthError } from '../errors.ts';
 import type { FactRecord } from '../events/record.ts';
 import type { Answer } from '../intake/answer.ts';
 import { Door } from '../intake/door.ts';
@@ -31,6 +30,7 @@ import type { Kernel, Mortal } from './kernel.ts';
 import { killWaitMs, type SimulationOptions, settingsOf } from './options.ts';
 import type { Random } from './random.ts';
 import { WatchedLog } from './watched-log.ts';
+import { isWeather } from './weather.ts';
 import { Witness } from './witness.ts';
 
 const dir = '/data/log';
@@ -118,6 +118,11 @@ export class Machine {
   /** The present life; null while there is none. */
   get life(): Controller | null {
     return this.door === null ? null : (this.#process?.lives?.current ?? null);
+  }
+
+  /** Is the process on its way to its end? */
+  get isEnding(): boolean {
+    return this.#process?.ending ?? false;
   }
 
   /** Faults stop, for good. */
@@ -337,13 +342,4 @@ export class Machine {
       return null;
     }
   }
-}
-
-/** What may happen to a sound program on a failing disk. Anything else is a fault of its own. */
-const weather: ReadonlySet<string> = new Set(['ERR_LOG_FAILED', 'ERR_READ_ONLY', 'ERR_BUSY', 'ERR_DRAINING']);
-
-function isWeather(error: unknown): boolean {
-  if (error instanceof BerthError) return weather.has(error.code);
-  // The disk's own errors, as Node gives them.
-  return ['EIO', 'ENOSPC'].includes((error as NodeJS.ErrnoException).code ?? '');
 }

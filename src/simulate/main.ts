@@ -7,7 +7,8 @@
  */
 import { Command, InvalidArgumentError } from 'commander';
 import { systemClock } from '../clock.ts';
-import { type FaultKind, faultKinds, optionsOf, type SimulationOptions } from './options.ts';
+import { type FaultKind, faultKinds, optionsOf, type RunChoice } from './options.ts';
+import { shrink } from './shrink.ts';
 import { type SimulationResult, simulate } from './simulation.ts';
 
 interface Flags {
@@ -16,6 +17,7 @@ interface Flags {
   readonly seed: number;
   readonly crashAt: readonly number[];
   readonly without: readonly FaultKind[];
+  readonly shrink: boolean;
   readonly output: 'table' | 'json';
 }
 
@@ -35,7 +37,7 @@ async function run(flags: Flags): Promise<void> {
     const result = await simulate(optionsOf({ seed: at, jobs, without, crashAt }));
     add(sum, result);
     if (result.violation) {
-      report(result, flags);
+      report(flags.shrink ? await smallest(result) : result, flags);
       process.exitCode = 1;
       return;
     }
@@ -66,23 +68,40 @@ function summaryOf({ counts, facts, lifecycles, seeds }: Sum, { seed }: Flags, s
   return [...lines, ...Object.entries(counts).map(([name, count]) => `  ${name}: ${count}`)].join('\n');
 }
 
+/** The smallest run that breaks the same law. */
+async function smallest(result: SimulationResult): Promise<SimulationResult> {
+  let last = result;
+  const found = await shrink(result.options, {
+    invariant: result.violation?.invariant ?? '',
+    judge: async (choice) => {
+      const tried = await simulate(optionsOf(choice));
+      if (tried.violation?.invariant === result.violation?.invariant) last = tried;
+      return tried.violation?.invariant ?? null;
+    },
+    onBetter: ({ jobs, without }) => progress(`${jobs} jobs, without ${without.length} kinds of fault`),
+  });
+  progress('');
+  process.stderr.write(`made smaller in ${found.tries} runs\n`);
+  return last;
+}
+
 /** All that is needed to find the reason, and the command that runs the same history again. */
-function report(result: SimulationResult, flags: Flags): void {
+function report(result: SimulationResult, { output }: Flags): void {
   const { options, tail, violation } = result;
-  const command = commandOf(options, flags.without);
-  if (flags.output === 'json') {
+  const command = commandOf(options);
+  if (output === 'json') {
     console.log(JSON.stringify({ ...result, command }));
     return;
   }
   progress('');
   for (const { at, data, seq, subject } of tail)
     console.log(`${String(seq).padStart(6)} ${at} ${subject} ${JSON.stringify(data).slice(0, 160)}`);
-  console.log(`options ${JSON.stringify(options)}`);
+  console.log(`seed ${options.seed}, options ${JSON.stringify(options)}`);
   console.log(`${violation?.message}`);
   console.log(`again: ${command}`);
 }
 
-function commandOf({ crashAt, jobs, seed }: SimulationOptions, without: readonly FaultKind[]): string {
+function commandOf({ crashAt, jobs, seed, without }: RunChoice): string {
   const parts = [`npm run sim -- --seed ${seed} --seeds 1 --jobs ${jobs}`];
   if (crashAt.length > 0) parts.push(`--crash-at ${crashAt.join(' ')}`);
   if (without.length > 0) parts.push(`--without ${without.join(' ')}`);
@@ -112,6 +131,7 @@ await new Command('sim')
   .option('--seed <S>', 'the first seed', whole, 1)
   .option('--crash-at <K...>', 'crash at the K-th crash point, counted from 1', wholes, [])
   .option('--without <KIND...>', `kinds of fault to leave out: ${faultKinds.join(', ')}`, kinds, [])
+  .option('--shrink', 'look for the smallest run that fails in the same way', false)
   .option('-o, --output <FORM>', 'table or json', 'table')
   .action(run)
   .parseAsync();

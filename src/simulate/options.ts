@@ -68,6 +68,7 @@ export interface SimulationOptions {
   readonly jobs: number;
   /** Rates by kind; 0: never. */
   readonly faults: Faults;
+  readonly without: readonly FaultKind[];
   /** Points of the run, counted from 1, at which the power goes; see `machine.ts`. */
   readonly crashAt: readonly number[];
   readonly fleet: string;
@@ -93,14 +94,18 @@ export const killWaitMs = 300;
 
 const fleets = ['1xA30-24GB', '2xA30-24GB', '1xH100-80GB', '2xH100-80GB', '1xA100-40GB,1xA30-24GB'];
 
-/** The run of a seed. `without` names kinds that are switched off; the others keep their rates. */
-export function optionsOf(given: {
+/** What tells one run from all others; everything else follows from it. */
+export interface RunChoice {
   readonly seed: number;
   readonly jobs: number;
-  readonly without?: readonly FaultKind[];
-  readonly crashAt?: readonly number[];
-}): SimulationOptions {
-  const { seed, jobs, without = [], crashAt = [] } = given;
+  /** Kinds of fault that are switched off; the others keep their rates. */
+  readonly without: readonly FaultKind[];
+  /** Crash points at which the power goes, or the process. */
+  readonly crashAt: readonly number[];
+}
+
+/** The whole run that a choice stands for. */
+export function optionsOf({ seed, jobs, without, crashAt }: RunChoice): SimulationOptions {
   const random = new Random(seed).fork('options');
   const rates = random.fork('rates');
   const faults = Object.fromEntries(
@@ -111,6 +116,7 @@ export function optionsOf(given: {
     seed,
     jobs,
     faults,
+    without,
     crashAt,
     fleet: size.pick(fleets),
     policy: size.pick(['fifo', 'round-robin']),

@@ -109,6 +109,7 @@ class Simulation {
       const { life } = this.#machine;
       return (
         life !== null &&
+        !this.#machine.isEnding &&
         witness.ledger.open.size === 0 &&
         life.log.head === life.log.durable &&
         this.#clients.busy === 0
