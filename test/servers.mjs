@@ -8,7 +8,17 @@
  * `node test/servers.mjs` makes sure of all that any test names; `test/run.mjs` calls `ensure` for its files.
  */
 import { spawnSync } from 'node:child_process';
-import { accessSync, constants, existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import {
+  accessSync,
+  constants,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+} from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 
@@ -22,14 +32,24 @@ export const servers = [
   },
   { binary: 'chromium', debianPackage: 'chromium', why: 'the dashboard and the core in a real browser' },
   { binary: 'bwrap', debianPackage: 'bubblewrap', why: 'guests behind namespaces' },
+  {
+    binary: 'newest-node',
+    npmPackage: 'node',
+    why: 'the same seed must give the same log on another version of the engine',
+  },
   { binary: 'promtool', debianPackage: 'prometheus', why: 'the format of /metrics' },
 ];
 
-const testFolder = fileURLToPath(new URL('.', import.meta.url));
 const aptMsMax = 300_000;
 
+const testFolder = fileURLToPath(new URL('.', import.meta.url));
+/** Programs that come from npm lie apart: a `node` among the project's own packages would run its scripts. */
+const npmFolder = join(testFolder, '..', 'node_modules', '.newest-node');
+
 /** Debian keeps servers in /usr/sbin, which is not on every user's path. */
-export const searchPath = [process.env.PATH, '/usr/sbin', '/sbin'].filter(Boolean).join(delimiter);
+export const searchPath = [process.env.PATH, '/usr/sbin', '/sbin', join(npmFolder, 'bin')]
+  .filter(Boolean)
+  .join(delimiter);
 
 export const inCi = Boolean(process.env.CI) && process.env.CI !== 'false';
 
@@ -63,20 +83,46 @@ export function namedBy(files) {
 /** Installs what is missing of `names` where it can; says what is here and what is not. */
 export function ensure(names) {
   const wanted = servers.filter(({ binary }) => names.includes(binary));
+  for (const { binary, npmPackage } of wanted)
+    if (npmPackage && !isHere(binary)) installNode(npmPackage, binary);
   const missing = wanted.filter(({ binary }) => !isHere(binary));
-  if (missing.length > 0) {
-    const packages = missing.map(({ debianPackage }) => debianPackage);
-    const command = `apt-get install -y --no-install-recommends ${packages.join(' ')}`;
-    if (existsSync('/etc/debian_version') && process.getuid?.() === 0) install(packages, command);
-    const still = missing.filter(({ binary }) => !isHere(binary));
-    for (const { binary, why } of still) console.log(`missing  ${binary}: ${why}`);
-    if (still.length > 0) console.log(`install with:  sudo ${command}`);
-  }
+  const packages = missing.flatMap(({ debianPackage }) => debianPackage ?? []);
+  const command = `apt-get install -y --no-install-recommends ${packages.join(' ')}`;
+  if (packages.length > 0 && existsSync('/etc/debian_version') && process.getuid?.() === 0)
+    install(packages, command);
+  const still = missing.filter(({ binary }) => !isHere(binary));
+  for (const { binary, why } of still) console.log(`missing  ${binary}: ${why}`);
+  if (still.some(({ debianPackage }) => debianPackage)) console.log(`install with:  sudo ${command}`);
   return {
     here: servers.map(({ binary }) => binary).filter(isHere),
     gone: servers.map(({ binary }) => binary).filter((binary) => !isHere(binary)),
     missing: wanted.map(({ binary }) => binary).filter((binary) => !isHere(binary)),
   };
+}
+
+/** The newest Node, under a name of its own; node_modules goes with every `npm ci`, and this with it. */
+function installNode(npmPackage, binary) {
+  console.log(`installing ${npmPackage} from npm as ${binary}`);
+  mkdirSync(join(npmFolder, 'bin'), { recursive: true });
+  const args = [
+    'install',
+    '--prefix',
+    npmFolder,
+    '--no-save',
+    '--no-audit',
+    '--no-fund',
+    `${npmPackage}@latest`,
+  ];
+  const done = spawnSync('npm', args, {
+    timeout: aptMsMax,
+    stdio: ['ignore', 'pipe', 'pipe'],
+    encoding: 'utf8',
+  });
+  if (done.status !== 0) console.log(`npm install ${npmPackage} failed: ${done.error ?? done.stderr}`);
+  else {
+    rmSync(join(npmFolder, 'bin', binary), { force: true });
+    symlinkSync('../node_modules/node/bin/node', join(npmFolder, 'bin', binary));
+  }
 }
 
 function install(packages, command) {

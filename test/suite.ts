@@ -9,6 +9,7 @@
  */
 import { appendFileSync, existsSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { inspect } from 'node:util';
 import { suite as uvuSuite } from 'uvu';
 
@@ -38,10 +39,13 @@ const OPEN_HANDLES_MS_MAX = 3_000;
 /** Stack lines that every failure would share. */
 const OWN_FRAMES = /\/test\/suite\.ts:|\/node_modules\/uvu\//;
 
+/** Where `test/servers.mjs` puts what comes from npm. */
+const newestNode = fileURLToPath(new URL('../node_modules/.newest-node/bin', import.meta.url));
+
 // A test may replace the global timers; the limits must go on.
 const { setTimeout: startTimer, clearTimeout: stopTimer } = globalThis;
 // Debian keeps servers in /usr/sbin, which is not on every user's path.
-process.env['PATH'] = [process.env['PATH'], '/usr/sbin', '/sbin'].filter(Boolean).join(delimiter);
+process.env['PATH'] = [process.env['PATH'], '/usr/sbin', '/sbin', newestNode].filter(Boolean).join(delimiter);
 // Taken out of the environment so that no process started by a test writes into this file's report.
 const reportPath = process.env['BERTH_TEST_REPORT'];
 delete process.env['BERTH_TEST_REPORT'];
