@@ -75,14 +75,12 @@ export class CheckpointFiles implements Checkpoints {
       `a checkpoint of seq ${seq} after one of ${this.#proven.at(-1)}`,
     );
     const path = `${dir}/${nameOf(seq)}`;
-    const file = await disk.open(`${path}.draft`, true);
     try {
-      // A former life may have left a longer one.
-      await file.truncate(0);
-      await writeText(file, text);
-      await file.datasync();
-    } finally {
-      await file.close();
+      await writeDraft(disk, `${path}.draft`, text);
+    } catch (error) {
+      // On a full disk it would keep the room that the log itself needs.
+      await disk.remove(`${path}.draft`).catch(() => undefined);
+      throw error;
     }
     await disk.rename(`${path}.draft`, path);
     await disk.syncFolder(dir);
@@ -168,6 +166,18 @@ async function absentIsEmpty(names: Promise<string[]>): Promise<string[]> {
     if (error.code === 'ENOENT') return [];
     throw error;
   });
+}
+
+async function writeDraft(disk: Disk, path: string, text: string): Promise<void> {
+  const file = await disk.open(path, true);
+  try {
+    // A former life may have left a longer one.
+    await file.truncate(0);
+    await writeText(file, text);
+    await file.datasync();
+  } finally {
+    await file.close();
+  }
 }
 
 async function writeText(file: DiskFile, text: string): Promise<void> {

@@ -174,9 +174,12 @@ async function dropUntrusted(
   const last = segments.at(-1);
   if (head < trustedSeq) throw corrupt(missing(last?.path ?? dir, last?.end ?? 0, head, trustedSeq));
   if (beyond === null) return null;
-  if (beyond.segment !== last)
-    throw corrupt({ ...missing(beyond.segment.path, beyond.offset, head, head), reason: 'segments follow' });
-  const cut = await dropTail(dir, disk, last, beyond.offset, head + 1);
+  // A life that failed while it began may have begun segments, too. The last goes first: a crash leaves a log that reads.
+  while (segments.at(-1) !== beyond.segment) {
+    await dropTail(dir, disk, segments.at(-1)!, 0, head + 1);
+    await segments.pop()!.file.close();
+  }
+  const cut = await dropTail(dir, disk, beyond.segment, beyond.offset, head + 1);
   if (beyond.offset === 0) await segments.pop()!.file.close();
   return cut;
 }
