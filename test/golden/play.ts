@@ -1,6 +1,6 @@
 /**
  * Plays the history of a golden log with a real server and writes its export:
- * `node --import tsx test/golden/play.ts FILE`.
+ * `node --import tsx test/golden/play.ts FILE [FLAGS OF berth serve …]`.
  *
  * Why one short play with everything in it: a golden log is kept for ever and read by every later version, so it
  * must hold each fact that its version can write, and no more bytes than that takes. It runs in the tree of the
@@ -17,9 +17,11 @@ import { Caller, eventually, pause, ServerProcess, sampleGuest } from '../server
 const root = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
 const twoGpus = ['--fleet', '2xH100-80GB'];
 const oneGpu = ['--fleet', '1xH100-80GB'];
+/** For versions that can write what needs a flag. */
+const ownFlags = process.argv.slice(3);
 const flagsOf = (more: readonly string[], policy = 'fifo') => [
   ...['--runners', '2', '--losses-max', '1', '--shutdown', 'requeue', '--log-level', 'error'],
-  ...['--policy', policy, '--queued-max', '9', ...more],
+  ...['--policy', policy, '--queued-max', '9', ...more, ...ownFlags],
 ];
 
 interface Play {
@@ -133,6 +135,8 @@ async function unplaced({ acme, server }: Play): Promise<void> {
 async function tornTail({ acme, server }: Play): Promise<void> {
   const { id } = await acme.submit({ module: await acme.put(sampleGuest('noop')) });
   await acme.until(id);
+  // A checkpoint may be under way: its segment must hold a record before one can be spoilt.
+  await pause(500);
   await server.end('SIGKILL');
   const segment = await segmentOf(server.data);
   const bytes = await readFile(segment);
