@@ -16,10 +16,19 @@ const page = fileURLToPath(new URL('../README.md', import.meta.url));
 const begin = '<!-- planted bugs: written by test/faults/mutants/run.ts -->';
 const end = '<!-- planted bugs: end -->';
 
+const heading = `## Planted bugs
+
+A simulator that never found anything may be one that can't. So each patch in \`mutants/\` is a mistake that a programmer
+could have made, put into a copy of the tree (never into the tree itself): the ordinary unit tests let it pass, and the
+simulator must name a law that it breaks. A patch that no longer applies is renewed by hand: the mistake stays the same, the
+lines around it are the present ones. \`../faults/mutants.test.ts\` hunts some of them in each run, \`mutants.long.test.ts\`
+all. **Found by** is the law as \`ARCHITECTURE.md\` numbers it, or a word: \`start\` means that a log which was whole did
+not open. **Lifecycles** are the jobs that had come to an end when it was named, of **seeds** runs.`;
+
 /** Writes the table with the command that made it, and the rest of the text as it is. */
 export function writeTable(rows: readonly Row[], legend: string): void {
   const text = readFileSync(page, 'utf8');
-  const table = `${begin}\n\n${legend}\n\n${tableOf(rows)}\n\n${end}`;
+  const table = [begin, heading, legend, tableOf(rows), end].join('\n\n');
   const [from, to] = [text.indexOf(begin), text.indexOf(end)];
   const whole =
     from < 0 ? `${text.trimEnd()}\n\n${table}\n` : text.slice(0, from) + table + text.slice(to + end.length);
