@@ -1,7 +1,7 @@
 /** A disk that is full or fails: new jobs get a 503 with its code, nothing promised is lost, and service comes back by itself. */
 import { execFileSync } from 'node:child_process';
 import { mkdtempSync, rmdirSync } from 'node:fs';
-import { readFile, rm, writeFile } from 'node:fs/promises';
+import { readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import * as assert from 'uvu/assert';
@@ -10,6 +10,7 @@ import { suite } from '../suite.ts';
 import { judge, ofType, recordsOf } from './history.ts';
 import { Promises } from './load.ts';
 import { straceArgs } from './strace.ts';
+import { judgeTold } from './told.ts';
 
 const t = suite('faults/full disk');
 const slow = { limitMs: 90_000 };
@@ -106,6 +107,62 @@ const fullDisk =
   'on a full disk new jobs get a 503, reads are answered, and it accepts again once there is room';
 if (canMount()) t(fullDisk, () => onSmallDisk(8, fullDiskAndBack), slow);
 else t.skip(fullDisk, 'may not mount a file system of its own');
+
+/** Names of whole checkpoints, oldest first. */
+const checkpointsIn = async (folder: string): Promise<string[]> =>
+  (await readdir(join(folder, 'log'))).filter((name) => /^checkpoint-\d+\.json$/.test(name)).sort();
+
+/** Room for facts but not for a checkpoint: it is a shortcut for the next start, and must not cost a job. */
+async function noRoomForCheckpoints(folder: string): Promise<void> {
+  const data = join(folder, 'data');
+  const server = new ServerProcess(data, { flags: [...flags, '--checkpoint-facts', '40'] });
+  const acme = new Caller(server);
+  const promises = new Promises();
+  const trouble = 'no checkpoint could be written';
+  try {
+    await server.start();
+    const noop = await acme.put(sampleGuest('noop'));
+    const oneJob = async (): Promise<void> => {
+      const answer = await acme.send(await acme.signed({ module: noop }));
+      assert.is(answer.status, 202, `a job was refused: ${answer.bytes}\n${server.stderr}`);
+      promises.note(answer);
+      promises.see(await acme.until((answer.json as { id: string }).id));
+    };
+    // Enough of them that a checkpoint needs more room than the facts up to the next one.
+    for (let n = 0; n < 40; n += 1) await oneJob();
+    await eventually('a checkpoint is there', async () => (await checkpointsIn(data)).length > 0);
+    await writeFile(join(folder, 'room'), Buffer.alloc(roomBytes));
+    await fill(join(folder, 'ballast'));
+    await rm(join(folder, 'room'));
+    for (let n = 0; n < 9 && !server.stderr.includes(trouble); n += 1) await oneJob();
+    await eventually('the trouble is told', () => server.stderr.includes(trouble), 5_000);
+    // What the failed checkpoint had taken of the room is free again.
+    await oneJob();
+    await rm(join(folder, 'ballast'));
+    const before = await checkpointsIn(data);
+    for (let n = 0; n < 12; n += 1) await oneJob();
+    await eventually(
+      'the next checkpoint is written',
+      async () => (await checkpointsIn(data)).at(-1) !== before.at(-1),
+    );
+    await server.end('SIGKILL');
+    await server.start();
+    for (const id of promises.accepted) promises.see(await acme.view(id));
+    assert.is((await server.end()).code, 0, server.stderr);
+    await judgeTold(data, promises);
+  } finally {
+    acme.close();
+    await server.remove();
+  }
+}
+
+/** For the facts of about nine jobs. */
+const roomBytes = 56 * 1024;
+
+const noRoom =
+  'a disk with room for facts but not for a checkpoint costs no job, and the next checkpoint is taken';
+if (canMount()) t(noRoom, () => onSmallDisk(8, noRoomForCheckpoints), slow);
+else t.skip(noRoom, 'may not mount a file system of its own');
 
 /** Runs jobs on a controller whose `call` fails `when` strace says so; one thread for all files, so that it can count. */
 async function failingCalls(call: string, error: string, when: string): Promise<void> {

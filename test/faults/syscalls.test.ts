@@ -15,7 +15,7 @@ import {
 } from './syscalls.ts';
 
 const t = suite('faults/system calls');
-const slow = { limitMs: 150_000 };
+const slow = { limitMs: 240_000 };
 const random = randomFrom(seed());
 let surveyed: ReturnType<typeof surveyOf> | null = null;
 /** One survey serves both laws. */

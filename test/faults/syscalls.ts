@@ -117,7 +117,7 @@ export async function makeWreck(random: () => number): Promise<Wreck> {
   try {
     const specs = await mixedSpecs(callers[0]!);
     const load = callers.map((caller) =>
-      submitUntil(() => over, caller, promises, { specs, random, restMs: 10 }),
+      submitUntil(() => over, caller, promises, { specs, random, restMs: 60 }),
     );
     await eventually('some jobs have ended', () => promises.ended.size >= 3, 30_000);
     await server.end('SIGKILL');
@@ -249,6 +249,9 @@ async function judged(
   }
 }
 
+/** A line for so many faults tried. */
+const tellEvery = 25;
+
 /** Tries these faults, two at a time, and tells what was seen. Fails unless most of them struck. A failure names its fault. */
 export async function tryAll(
   faults: readonly Fault[],
@@ -257,7 +260,10 @@ export async function tryAll(
   const outcomes: Outcome[] = [];
   const waiting = [...faults];
   const worker = async (): Promise<void> => {
-    for (let fault = waiting.shift(); fault; fault = waiting.shift()) outcomes.push(await attempt(fault));
+    for (let fault = waiting.shift(); fault; fault = waiting.shift()) {
+      outcomes.push(await attempt(fault));
+      if (outcomes.length % tellEvery === 0) console.log(`${outcomes.length} of ${faults.length} tried`);
+    }
   };
   await Promise.all([worker(), worker()]);
   const struck = outcomes.filter((outcome) => outcome.struck).length;
