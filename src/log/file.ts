@@ -24,7 +24,7 @@ import {
   type Scanned,
   scanSegments,
 } from './scan.ts';
-import { type Segment, segmentBytesMaxDefault } from './segment.ts';
+import { chunkBytes, type Segment, segmentBytesMaxDefault } from './segment.ts';
 import { TornReport } from './torn-report.ts';
 
 export interface FileLogOptions {
@@ -81,7 +81,7 @@ export async function openFileLog(options: FileLogOptions): Promise<OpenedLog & 
   try {
     const end = await readAll(options, segments, read, report);
     const cut = await mend(options, segments, end, report);
-    await settle(options, segments);
+    await settle(options, segments, end);
     await report.done();
     read.places.segments.push(...all.filter(({ firstSeq }) => firstSeq <= (base?.seq ?? 0)), ...segments);
     const last = segments.at(-1);
@@ -140,7 +140,7 @@ async function mend(
   refuseBelowSigned(options, segments, end);
   if (report.told) {
     // The fact that tells of it was read; only now is it sure to be read again.
-    await settle(options, segments);
+    await settle(options, segments, end);
     await report.settle();
   }
   if (trustedSeq !== undefined) {
@@ -213,12 +213,28 @@ const missing = (file: string, offset: number, head: number, trustedSeq: number)
   sealed: true,
 });
 
-/** Makes durable what was read: after `kill -9` it may so far live in the page cache only, and we are about to act on it. */
-async function settle({ dir, disk }: FileLogOptions, segments: readonly Segment[]): Promise<void> {
+/**
+ * Makes durable what was read, for we are about to act on it: after `kill -9` it may so far live in the page cache only.
+ *
+ * Why the last group is written again before the sync, as it is: when its own sync failed, and perhaps the process with
+ * it, the kernel has marked its pages as clean. A sync alone would then succeed and promise what no disk holds.
+ */
+async function settle(
+  { dir, disk }: FileLogOptions,
+  segments: readonly Segment[],
+  { lastGroup }: ScanEnd,
+): Promise<void> {
+  const last = segments.at(-1);
   try {
-    await segments.at(-1)?.file.datasync();
+    if (last !== undefined && last === lastGroup?.segment) await writeAgain(last, lastGroup.offset);
+    await last?.file.datasync();
     await disk.syncFolder(dir);
   } catch (cause) {
     throw new BerthError('ERR_LOG_FAILED', `${dir} can't be synced: ${String(cause)}`, { cause });
   }
+}
+
+async function writeAgain({ file, end }: Segment, from: number): Promise<void> {
+  for (let at = from; at < end; at += chunkBytes)
+    await file.write(await file.read(at, Math.min(chunkBytes, end - at)), at);
 }

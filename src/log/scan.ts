@@ -49,6 +49,8 @@ export interface ScanEnd {
   readonly damage: Damage | null;
   /** Where reading stopped because of `limitSeq`: the bytes from here on are of no interest. */
   readonly beyond: { readonly segment: Segment; readonly offset: number } | null;
+  /** Where the mark of the last group stands. */
+  readonly lastGroup: { readonly segment: Segment; readonly offset: number } | null;
 }
 
 /** Result of `verifyLogFolder`. */
@@ -176,7 +178,8 @@ export async function* scanSegments(
     const last = i === segments.length - 1;
     const stop = yield* scanOne(segment, reader);
     if (stop === null) continue;
-    const end = { head: chain.head, group: reader.group, closed: false, damage: null, beyond: null };
+    const { group, lastGroup } = reader;
+    const end = { head: chain.head, group, closed: false, damage: null, beyond: null, lastGroup };
     if (stop.problem === beyondLimit) return { ...end, beyond: { segment, offset: stop.offset } };
     const sealed = stop.missing || !last || (await sealedAfter(segment, stop, sha256));
     const damage = {
@@ -194,7 +197,8 @@ export async function* scanSegments(
     short === null || !file
       ? null
       : { file: file.path, offset: file.end, seq: chain.head + 1, reason: short, sealed: false };
-  return { head: chain.head, group: reader.group, closed: reader.closed, damage, beyond: null };
+  const { closed, lastGroup } = reader;
+  return { head: chain.head, group: reader.group, closed, damage, beyond: null, lastGroup };
 }
 
 interface Stop {
@@ -214,7 +218,7 @@ async function* scanOne(segment: Segment, reader: Reader): AsyncGenerator<Scanne
     const problem = `the segment begins with seq ${segment.firstSeq}, the one before it ends with ${head}`;
     return { offset: 0, problem, text: null, missing: true };
   }
-  reader.beginSegment();
+  reader.beginSegment(segment);
   for await (const lines of readLines(segment.file, segment.end)) {
     const scanned: Scanned = { segment, records: [], offsets: [] };
     for (const line of lines) {
@@ -237,6 +241,8 @@ class Reader {
   closed = false;
   /** Records the present group still announces; null outside of groups. */
   #left: number | null = null;
+  #segment: Segment | null = null;
+  lastGroup: ScanEnd['lastGroup'] = null;
 
   constructor(chain: Chain, sha256: Sha256, limitSeq: number, group: number) {
     this.group = group;
@@ -245,7 +251,8 @@ class Reader {
     this.#limitSeq = limitSeq;
   }
 
-  beginSegment(): void {
+  beginSegment(segment: Segment): void {
+    this.#segment = segment;
     this.#left = null;
   }
 
@@ -253,7 +260,7 @@ class Reader {
   take(line: Line, scanned: Scanned): string | null {
     const atLimit = this.chain.head >= this.#limitSeq;
     if (line.text === null || line.problem !== null) return atLimit ? beyondLimit : line.problem;
-    if (line.text.startsWith('#')) return this.#takeMark(line.text, atLimit);
+    if (line.text.startsWith('#')) return this.#takeMark(line.text, line.offset, atLimit);
     if (atLimit) return beyondLimit;
     if (this.#left === null) return 'the record stands in no group';
     if (this.#left === 0) return 'the record is one more than its group announces';
@@ -268,7 +275,7 @@ class Reader {
     return null;
   }
 
-  #takeMark(text: string, atLimit: boolean): string | null {
+  #takeMark(text: string, offset: number, atLimit: boolean): string | null {
     const found = openMark(text, this.#sha256);
     if (atLimit && found?.mark.kind !== 'closed') return beyondLimit;
     if (found === null || found.length !== text.length) return 'the mark is broken';
@@ -281,6 +288,7 @@ class Reader {
     this.group = group;
     this.closed = kind === 'closed';
     this.#left = kind === 'group' ? records : null;
+    if (kind === 'group' && this.#segment !== null) this.lastGroup = { segment: this.#segment, offset };
     return null;
   }
 
