@@ -57,6 +57,11 @@ export const settingsSchema = z.strictObject({
   checkpointFacts: whole(0, 10_000_000).default(50_000),
   /** Move log segments aside in which no job is known any more, for an operator to ship or delete. */
   retireSegments: flag.default(false),
+  /**
+   * Durable facts between two signed heads. Fewer: less that someone could cut off the end unseen. Each costs one
+   * signature and one sync beside the log's own.
+   */
+  headEvery: whole(1, 1_000_000).default(1_000),
   /** Jobs a tenant may send a second, in the long run; twice as many may come at once. */
   submitsPerSecondMax: whole(1, 1_000_000).default(1_000),
   /** Longest verification. */

@@ -6,7 +6,6 @@
  */
 
 import { readFileSync } from 'node:fs';
-import { mkdir } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { loadOrMakeKey } from './attestation/keys.ts';
 import { bannerOf } from './banner.ts';
@@ -16,27 +15,27 @@ import { foldsVersion } from './checkpointing.ts';
 import { randomIds, systemClock } from './clock.ts';
 import { readFleet, type Settings } from './config.ts';
 import { Controller, type ControllerParts } from './controller.ts';
+import { adminOf, makeDataDirectory } from './data-directory.ts';
 import { addDemoTenants } from './demo-tenants.ts';
-import { BerthError } from './errors.ts';
 import { startWasmPool } from './executor/pool.ts';
 import { killFormerRunners } from './executor/processes.ts';
 import { Door } from './intake/door.ts';
 import { startHttp } from './intake/http.ts';
 import { startNatsIntake } from './intake/nats.ts';
-import { adminName } from './intake/submission.ts';
 import { Lives } from './lives.ts';
 import { CheckpointFiles } from './log/checkpoints.ts';
 import { nodeDigest, nodeSha256 } from './log/hash-node.ts';
+import { Heads, headType } from './log/heads.ts';
 import { lockDataDirectory } from './log/lock.ts';
 import type { Log } from './log/log.ts';
 import { openMemoryLog } from './log/memory.ts';
 import { nodeDisk } from './log/node-disk.ts';
 import { openLog } from './log/open.ts';
+import { openHead } from './log/verify.ts';
 import { createLogger } from './observe/logger.ts';
 import { createMetrics } from './observe/metrics.ts';
 import { createTraces } from './observe/trace.ts';
 import { createWindows } from './observe/windows.ts';
-import { defaultTerms, type Tenant } from './tenants/tenants.ts';
 import { startPublication } from './views/nats.ts';
 
 export interface Server {
@@ -87,12 +86,22 @@ async function assemble(
   const { blobBytesMax, tenantBytesMax } = settings;
   const blobs = await openBlobs({ dir: join(dataDirectory, 'blobs'), blobBytesMax, tenantBytesMax });
 
+  const heads = await Heads.open({
+    dir: join(dataDirectory, 'log'),
+    disk: nodeDisk,
+    clock,
+    sign: (head) => controllerKey.sign(head, headType),
+    open: (jws) => openHead(jws, [controllerKey.publicJwk]),
+    every: settings.headEvery,
+    onTrouble: (message, fields) => logger('warn', message, fields),
+  });
   const metrics = createMetrics({ life: () => lives.current, clock });
   const traces = createTraces({ sha256: nodeSha256 });
   const windows = createWindows({ clock, onError: (error) => logger('error', String(error)) });
   stops.push(async () => windows.stop());
   const begin = partsOf(settings, dataDirectory, {
     blobs,
+    heads,
     logger,
     metrics,
     sign: (claims) => controllerKey.sign(claims, 'berth-report+jws'),
@@ -132,6 +141,7 @@ async function assemble(
     life,
     blobs,
     publicKeys: () => [controllerKey.publicJwk],
+    newestHead: () => heads.newest,
     metricsText: () => metrics.text(),
     traceOf: (id) => traces.traceOf(id),
     traceparentOf: (id) => traces.traceparentOf(id),
@@ -151,6 +161,7 @@ async function assemble(
     try {
       const { leaseMs, graceMs, shutdown, shutdownMs, stopMs } = settings;
       await lives.drain(shutdown, shutdownMs, leaseMs + graceMs + stopMs);
+      await heads.finish();
     } finally {
       await stopAll();
     }
@@ -169,16 +180,6 @@ function once(run: () => Promise<void>): () => Promise<void> {
   return () => (running ??= run());
 }
 
-/** The operator as the door knows them: a tenant of no log, with the key beside the data. */
-async function adminOf(dataDirectory: string): Promise<Tenant> {
-  const { kid, publicJwk } = await loadOrMakeKey(join(dataDirectory, 'keys', 'admin.jwk'));
-  return {
-    name: adminName,
-    terms: defaultTerms,
-    keys: [{ kid, x: publicJwk.x, addedAtSeq: 0, revokedAtSeq: null }],
-  };
-}
-
 type Begin = (trustedSeq: number | null, onFault: (error: unknown) => void) => Promise<Controller>;
 
 /** How a life begins: the same each time, but for what the former life knew to be durable. */
@@ -187,11 +188,13 @@ function partsOf(
   dataDirectory: string,
   {
     blobs,
+    heads,
     logger,
     metrics,
     observe,
     sign,
   }: Required<Pick<ControllerParts, 'blobs' | 'sign' | 'observe'>> & {
+    readonly heads: Heads;
     readonly logger: ReturnType<typeof createLogger>;
     readonly metrics: ReturnType<typeof createMetrics>;
   },
@@ -231,7 +234,7 @@ function partsOf(
         version,
       },
       defer: setImmediate,
-      ...logOf({ settings, dataDirectory, trustedSeq, logger, timed: (log) => metrics.timed(log) }),
+      ...logOf({ settings, dataDirectory, trustedSeq, logger, heads, timed: (log) => metrics.timed(log) }),
       observe,
       killFormerGuests: () => killFormerRunners(runnersDirectory),
       startBackend: () =>
@@ -255,6 +258,7 @@ interface LogOfParts {
   readonly dataDirectory: string;
   readonly trustedSeq: number | null;
   readonly logger: ReturnType<typeof createLogger>;
+  readonly heads: Heads;
   readonly timed: (log: Log) => Log;
 }
 
@@ -264,6 +268,7 @@ function logOf({
   dataDirectory,
   trustedSeq,
   logger,
+  heads,
   timed,
 }: LogOfParts): Pick<ControllerParts, 'openLog' | 'checkpoints'> {
   const sha256 = nodeSha256;
@@ -287,8 +292,10 @@ function logOf({
         onRecords,
         onCut: (cut) => logger('error', 'cut from the end of the log', { cut }),
         onTrouble: (message, fields) => logger('warn', message, fields),
+        signed: heads.newest?.head ?? null,
         ...(trustedSeq === null ? {} : { trustedSeq }),
       });
+      heads.attach(opened.log);
       return { ...opened, log: timed(opened.log) };
     },
   };
@@ -327,14 +334,6 @@ async function startBus({
       await publication.stop();
     },
   };
-}
-
-async function makeDataDirectory(path: string): Promise<void> {
-  try {
-    await mkdir(path, { recursive: true, mode: 0o700 });
-  } catch (cause) {
-    throw new BerthError('ERR_CONFIG', `--data ${path}: ${(cause as Error).message}`, { cause });
-  }
 }
 
 function hostAndPort(listen: string): { host: string; port: number } {

@@ -20,6 +20,7 @@ export function serveFlags(command: Command): Command {
     .option('--retained-max <n>', 'ended jobs that are answered from memory (default 10000)')
     .option('--checkpoint-facts <n>', 'facts between two checkpoints; 0: none (default 50000)')
     .option('--retire-segments', 'move segments aside in which no job is known any more')
+    .option('--head-every <n>', 'facts between two signed heads of the log (default 1000)')
     .option('--submits-per-second-max <n>', 'jobs a tenant may send a second, in the long run (default 1000)')
     .option('--attest-ms <ms>', 'longest verification (default 30000)')
     .option('--stop-ms <ms>', "from the order to stop to the guest's end (default 5000)")

@@ -12,6 +12,7 @@ import type { Clock } from '../clock.ts';
 import type { Controller } from '../controller.ts';
 import type { ErrorCode } from '../errors.ts';
 import type { publicKeySchema } from '../events/facts.ts';
+import type { SignedHead } from '../log/heads.ts';
 import type { JobTrace } from '../observe/job-spans.ts';
 import type { Rates } from '../observe/windows.ts';
 import type { Streams } from '../views/stream.ts';
@@ -74,6 +75,8 @@ export interface RouteParts {
   readonly life: () => Controller | null;
   readonly blobs: Blobs;
   readonly publicKeys: () => readonly PublicJwk[];
+  /** The newest head of the log that the controller signed; absent where nobody signs. */
+  readonly newestHead?: () => SignedHead | null;
   readonly metricsText: () => Promise<string>;
   /** The trace of a job that runs or ended not long ago; absent where nobody traces. */
   readonly traceOf?: (id: string) => JobTrace | null;

@@ -1,4 +1,4 @@
-/** The route of the log: what happened, as far as the reader may know, in pages or as it happens. */
+/** The routes of the log: what happened, as far as the reader may know, in pages or as it happens; and its signed head. */
 import { z } from 'zod';
 import { BerthError } from '../errors.ts';
 import { factPage, factPageSchema, logSource } from '../views/log-view.ts';
@@ -13,6 +13,18 @@ const logQuery = z.strictObject({
     .max(256)
     .optional()
     .describe('pattern as in NATS: `*` for one token, `>` for the rest; `>` unless told otherwise'),
+});
+
+const digest = z.string().regex(/^[0-9a-f]{64}$/);
+export const headSchema = z.strictObject({
+  head: z.strictObject({
+    seq: z.number().int().describe('the record that the log had come to'),
+    hash: digest.describe('and its hash, which stands for all before it'),
+    epoch: z.number().int(),
+    at: z.number().int().describe('when it was signed, ms since the Unix epoch'),
+    log: digest.nullable().describe('hash of the first record: which log this is'),
+  }),
+  jws: z.string().describe('the same, signed with a key of /.well-known/jwks.json: what a witness keeps'),
 });
 
 export const logRoutes: readonly Route[] = [
@@ -39,6 +51,23 @@ export const logRoutes: readonly Route[] = [
         return { status: 200, body: await factPage(source, from, limit, () => life.views.seq) };
       const last = lastEventId(call);
       return followFacts(call, source, last === null ? from : last + 1);
+    },
+  }),
+  // Without a key, like the probes: a witness should need no leave of the one whom it watches. It tells how many
+  // facts there are, which /metrics tells too, and nothing of what they say.
+  route({
+    method: 'GET',
+    path: '/v1/log/head',
+    auth: 'none',
+    summary:
+      'The newest signed head of the log: whoever keeps it can prove later that the log was cut or made anew',
+    responses: [{ status: 200, what: 'the head and its signature', schema: headSchema }],
+    problems: ['ERR_NOT_FOUND'],
+    handle: ({ life, parts }) => {
+      const newest = parts.newestHead?.();
+      if (newest && newest.head.seq <= life.log.durable)
+        return { status: 200, body: { head: newest.head, jws: newest.jws } };
+      throw new BerthError('ERR_NOT_FOUND', 'no head of the log is signed yet');
     },
   }),
 ];

@@ -177,6 +177,7 @@ export async function newWorld(options: WorldOptions = {}): Promise<World> {
     life: () => world.present,
     blobs,
     publicKeys: () => [admin.publicJwk],
+    newestHead: () => ({ head: { seq: 1, hash: 'a'.repeat(64), epoch: 1, at: 1, log: null }, jws: 'a.b.c' }),
     metricsText: () => world.metrics(),
     clock: systemClock,
     logger: (level, message) => told.push({ level, message }),
