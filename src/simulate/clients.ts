@@ -246,8 +246,8 @@ function wantedJob(random: Random, { options }: ClientParts): Wanted {
   const module = random.chance(spoiltBlobs) ? random.pick([spoiltSha256, missingSha256]) : moduleSha256;
   return {
     module: `sha256:${module}`,
-    slot: random.chance(0.02) ? '9g.999gb' : random.chance(0.8) ? random.pick(small) : random.pick(profiles),
-    gpus: random.chance(0.15) ? 2 : 1,
+    slot: random.chance(0.02) ? '9g.999gb' : random.chance(0.9) ? random.pick(small) : random.pick(profiles),
+    gpus: random.chance(0.1) ? 2 : 1,
     args: [],
     attempts: { max: 1 + random.below(3), backoffMs: random.pick([0, 20, 100]) },
     limits: {

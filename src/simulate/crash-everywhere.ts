@@ -19,6 +19,8 @@ export interface CrashedEverywhere {
   readonly points: number;
   readonly runs: number;
   readonly lifecycles: number;
+  /** The run without a crash. */
+  readonly plain: SimulationResult;
   /** The runs that broke a law. */
   readonly failures: readonly SimulationResult[];
 }
@@ -26,11 +28,10 @@ export interface CrashedEverywhere {
 /**
  * Runs `scenario` and crashes it everywhere.
  * @param doubles  for how many of the points a second crash is tried, shortly after the first
- * @param points   which points, 1 being the first; all when left out
  */
 export async function crashEverywhere(
   scenario: RunChoice,
-  { doubles, points }: { doubles: number; points?: (count: number) => Iterable<number> },
+  { doubles }: { doubles: number },
 ): Promise<CrashedEverywhere> {
   const plain = await simulate(optionsOf({ ...scenario, crashAt: [] }));
   const failures = plain.violation ? [plain] : [];
@@ -43,13 +44,9 @@ export async function crashEverywhere(
     for (const count of Object.values(result.ended)) lifecycles += count;
     if (result.violation) failures.push(result);
   };
-  for (const at of points?.(plain.points) ?? upTo(plain.points)) {
+  for (let at = 1; at <= plain.points; at += 1) {
     await each([at]);
     if (random.chance(doubles / plain.points)) await each([at, at + 1 + random.below(recoveryPoints)]);
   }
-  return { points: plain.points, runs, lifecycles, failures };
-}
-
-function* upTo(count: number): Generator<number> {
-  for (let at = 1; at <= count; at += 1) yield at;
+  return { plain, points: plain.points, runs, lifecycles, failures };
 }

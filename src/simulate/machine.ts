@@ -67,6 +67,8 @@ export class Machine {
   readonly #crashAt: ReadonlySet<number>;
   #process: Process | null = null;
   #wantsProcess = true;
+  /** The last process did not end by itself. */
+  #crashed = false;
 
   constructor(parts: { kernel: Kernel; options: SimulationOptions; random: Random }) {
     const { kernel, options } = parts;
@@ -168,7 +170,7 @@ export class Machine {
     if (!process?.alive) return;
     this.witness.count(`crashes by ${kind}`);
     if (process.door === null) this.witness.count('crashes in recovery');
-    else this.witness.cover('crash');
+    this.#crashed = true;
     if (process.ending) this.witness.count('crashes in shutdown');
     process.alive = false;
     if (kind === 'power') this.disk.crash();
@@ -298,6 +300,8 @@ export class Machine {
     if (!process.alive) return opened;
     const neverServed = trustedSeq !== null && trustedSeq < witness.ledger.seq;
     witness.opened({ base, records: read, cut: opened.cut ?? told, neverServed });
+    if (this.#crashed) witness.cover('crash');
+    this.#crashed = false;
     const log = new WatchedLog(opened.log, {
       appended: (record) => {
         if (!process.alive) return;

@@ -7,6 +7,8 @@
  */
 import { Command, InvalidArgumentError } from 'commander';
 import { systemClock } from '../clock.ts';
+import { nodeSha256 } from '../log/hash-node.ts';
+import { crashEverywhere } from './crash-everywhere.ts';
 import { type FaultKind, faultKinds, optionsOf, type RunChoice } from './options.ts';
 import { shrink } from './shrink.ts';
 import { type SimulationResult, simulate } from './simulation.ts';
@@ -17,42 +19,60 @@ interface Flags {
   readonly seed: number;
   readonly crashAt: readonly number[];
   readonly without: readonly FaultKind[];
+  readonly crashEverywhere: boolean;
   readonly shrink: boolean;
   readonly output: 'table' | 'json';
 }
+
+/** Points of a scenario at which a second crash follows the first, about. */
+const doublesMax = 10;
+/** Facts at the end of a history that a failure shows. */
+const tailMax = 30;
 
 /** What all runs of one command saw. */
 interface Sum {
   seeds: number;
   lifecycles: number;
   facts: number;
+  /** Over the head hashes of all runs: equal exactly when every history is. */
+  hash: string;
   readonly counts: Record<string, number>;
 }
 
 async function run(flags: Flags): Promise<void> {
   const { crashAt, jobs, output, seed, seeds, without } = flags;
-  const sum: Sum = { seeds: 0, lifecycles: 0, facts: 0, counts: {} };
+  const sum: Sum = { seeds: 0, lifecycles: 0, facts: 0, hash: '', counts: {} };
   const beganMs = systemClock.monotonicMs();
   for (let at = seed; at < seed + seeds; at += 1) {
-    const result = await simulate(optionsOf({ seed: at, jobs, without, crashAt }));
+    const choice = { seed: at, jobs, without, crashAt };
+    const result = flags.crashEverywhere ? await everywhere(choice, sum) : await simulate(optionsOf(choice));
     add(sum, result);
     if (result.violation) {
       report(flags.shrink ? await smallest(result) : result, flags);
       process.exitCode = 1;
       return;
     }
-    if (seeds === 1 && output === 'json') console.log(JSON.stringify(result));
     progress(`${sum.seeds} of ${seeds} seeds, ${sum.lifecycles} lifecycles`);
   }
   const seconds = (systemClock.monotonicMs() - beganMs) / 1_000;
   progress('');
-  if (output === 'json' && seeds > 1) console.log(JSON.stringify({ ...sum, seconds, violation: null }));
+  if (output === 'json') console.log(JSON.stringify({ ...sum, seconds, violation: null }));
   if (output === 'table') console.log(summaryOf(sum, flags, seconds));
 }
 
-function add(sum: Sum, { counts, ended, facts }: SimulationResult): void {
+/** Crashes the run of a choice at each of its points. Gives the first run that broke a law, or the one without crash. */
+async function everywhere(choice: RunChoice, sum: Sum): Promise<SimulationResult> {
+  const crashed = await crashEverywhere(choice, { doubles: doublesMax });
+  sum.lifecycles += crashed.lifecycles;
+  for (const [name, count] of Object.entries({ 'crash points tried': crashed.points, runs: crashed.runs }))
+    sum.counts[name] = (sum.counts[name] ?? 0) + count;
+  return crashed.failures[0] ?? crashed.plain;
+}
+
+function add(sum: Sum, { counts, ended, facts, headHash }: SimulationResult): void {
   sum.seeds += 1;
   sum.facts += facts;
+  sum.hash = nodeSha256(sum.hash + headHash);
   for (const count of Object.values(ended)) sum.lifecycles += count;
   for (const [name, count] of Object.entries(counts)) sum.counts[name] = (sum.counts[name] ?? 0) + count;
 }
@@ -87,10 +107,11 @@ async function smallest(result: SimulationResult): Promise<SimulationResult> {
 
 /** All that is needed to find the reason, and the command that runs the same history again. */
 function report(result: SimulationResult, { output }: Flags): void {
-  const { options, tail, violation } = result;
+  const { history, options, violation, ...rest } = result;
+  const tail = history.slice(-tailMax);
   const command = commandOf(options);
   if (output === 'json') {
-    console.log(JSON.stringify({ ...result, command }));
+    console.log(JSON.stringify({ ...rest, options, violation, tail, command }));
     return;
   }
   progress('');
@@ -131,6 +152,7 @@ await new Command('sim')
   .option('--seed <S>', 'the first seed', whole, 1)
   .option('--crash-at <K...>', 'crash at the K-th crash point, counted from 1', wholes, [])
   .option('--without <KIND...>', `kinds of fault to leave out: ${faultKinds.join(', ')}`, kinds, [])
+  .option('--crash-everywhere', 'crash each run at each of its points in turn; with few jobs', false)
   .option('--shrink', 'look for the smallest run that fails in the same way', false)
   .option('-o, --output <FORM>', 'table or json', 'table')
   .action(run)

@@ -157,7 +157,7 @@ export class Operator {
       unsigned: true,
       jobsMax: 1 + draw.below(4),
       queuedMax: 2 + draw.below(12),
-      slicesMax: 2 + draw.below(8),
+      slicesMax: 3 + draw.below(8),
       weight: 1 + draw.below(3),
     };
   }

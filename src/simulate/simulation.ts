@@ -26,8 +26,6 @@ const livenessMsMax = 180_000;
 const compareEvents = 800;
 /** Virtual time in which a log that nobody writes to is read by all, ms. */
 const restMs = 10;
-/** Facts at the end of a history that a failure shows. */
-const tailMax = 30;
 
 export interface SimulationResult {
   readonly options: SimulationOptions;
@@ -44,8 +42,8 @@ export interface SimulationResult {
   /** Virtual time, ms. */
   readonly virtualMs: number;
   readonly violation: { readonly invariant: string; readonly message: string } | null;
-  /** The last facts, for whoever looks for the reason. */
-  readonly tail: readonly FactRecord[];
+  /** Every durable fact. */
+  readonly history: readonly FactRecord[];
 }
 
 /** Runs a simulation to its end, or to the first broken law. Resolves to what was seen; rejects never. */
@@ -195,7 +193,7 @@ class Simulation {
         invariant: this.#violation.invariant,
         message: this.#violation.message,
       },
-      tail: records.slice(-tailMax),
+      history: records,
     };
   }
 }

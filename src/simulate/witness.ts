@@ -111,12 +111,18 @@ export class Witness {
     if (record.seq <= this.ledger.seq) return;
     this.records.push(record);
     this.#moments.push(moment);
+    this.#coverCancel(record);
     this.check(() => this.ledger.take(record, moment));
     this.count(record.type);
-    if (record.type === 'job.cancelled' || record.type === 'job.cancelRequested')
-      this.count('cancels written');
     if (record.type === 'controller.draining') this.cover('shutdown');
     if (record.type === 'controller.checkpointed') this.count('checkpoints');
+  }
+
+  /** In `releasing` a `cancelled` is the verdict on a cancel that was noted before. */
+  #coverCancel({ subject, type }: FactRecord): void {
+    if (type !== 'job.cancelled' && type !== 'job.cancelRequested') return;
+    const state = this.ledger.jobs.get(subject.split('.')[2] ?? '')?.state;
+    if (type === 'job.cancelRequested' || state !== 'releasing') this.count(`cancel in ${state}`);
   }
 
   /** Notes that something struck while jobs stood in these states. */
