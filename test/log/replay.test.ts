@@ -262,6 +262,32 @@ t('a tenant with a job on its way to a small slice of a name is not counted with
   assert.is(replayed(world.disk.records).divergence, null);
 });
 
+t(
+  'ten thousand facts between two decisions are forgotten on the way, and an older basis is not believed',
+  async () => {
+    const world = new World({ policy: 'fifo' });
+    await world.begin();
+    const runOne = async (): Promise<void> => {
+      world.submit('acme', { slot: '1g.6gb' });
+      await world.runToTheEnd();
+    };
+    await runOne();
+    const data = { code: 'ERR_QUEUE_FULL', count: 1, fromMs: 0, toMs: 1 } as const;
+    for (let i = 0; i < 10_000; i += 1) {
+      world.send({ kind: 'Note', type: 'intake.refused', stream: 'intake.acme', data });
+      if (i % 1_000 === 0) await world.settle();
+    }
+    await runOne();
+    const { records } = world.disk;
+    assert.ok(records.length > 10_000);
+    assert.is(replayed(records).divergence, null);
+    const { seq } = records.findLast(({ type }) => type === 'job.selected') as FactRecord;
+    const { divergence } = replayed(forged(records, seq, (record) => ({ ...record, basis: seq - 5_000 })));
+    assert.equal([divergence?.seq, divergence?.kind], [seq, 'decision']);
+    assert.match(divergence?.reason ?? '', /can't have read up to/);
+  },
+);
+
 t('what is a decision depends on the state it was made in', () => {
   assert.equal(
     [isDecision('job.queued', 'attesting'), isDecision('job.queued', 'backoff')],
