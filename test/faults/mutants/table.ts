@@ -25,10 +25,19 @@ lines around it are the present ones. \`../faults/mutants.test.ts\` hunts some o
 all. **Found by** is the law as \`ARCHITECTURE.md\` numbers it, or a word: \`start\` means that a log which was whole did
 not open. **Lifecycles** are the jobs that had come to an end when it was named, of **seeds** runs.`;
 
-/** Writes the table with the command that made it, and the rest of the text as it is. */
-export function writeTable(rows: readonly Row[], legend: string): void {
+/**
+ * Writes the rows, with the command that made them; the rest of the text stays as it is, and so do the rows of bugs that
+ * were not judged now and are still there.
+ */
+export function writeTable(rows: readonly Row[], legend: string, names: readonly string[]): void {
   const text = readFileSync(page, 'utf8');
-  const table = [begin, heading, legend, tableOf(rows), end].join('\n\n');
+  const table = [
+    begin,
+    heading,
+    legend,
+    tableOf([...keptOf(text, rows, names), ...rows.map(cellsOf)]),
+    end,
+  ].join('\n\n');
   const [from, to] = [text.indexOf(begin), text.indexOf(end)];
   const whole =
     from < 0 ? `${text.trimEnd()}\n\n${table}\n` : text.slice(0, from) + table + text.slice(to + end.length);
@@ -49,7 +58,33 @@ export function foundInTable(): ReadonlyMap<string, { readonly seed: number; rea
 
 const rowPattern = /^\| `([\w-]+)` .*\| +([\d,]+) \| +\d+ \| +(\d+) \|$/gm;
 
-function tableOf(rows: readonly Row[]): string {
+const cellsOf = ({ mutant, caughtBy, hunt }: Row): string[] => [
+  `\`${mutant.name}\``,
+  mutant.text.replaceAll('|', '\\|'),
+  caughtBy === undefined ? 'not asked' : caughtBy === null ? 'pass' : 'FAIL',
+  hunt.found?.law ?? '**not found**',
+  hunt.lifecycles.toLocaleString('en'),
+  String(hunt.seeds),
+  String(hunt.found?.seed ?? ''),
+];
+
+/** Cells of the rows of a former run. */
+function keptOf(text: string, rows: readonly Row[], names: readonly string[]): string[][] {
+  const lines = text.slice(text.indexOf(begin), text.indexOf(end)).split('\n');
+  return lines
+    .filter((line) => line.startsWith('| `'))
+    .map((line) =>
+      line
+        .slice(1, -1)
+        .split(/(?<!\\)\|/)
+        .map((cell) => cell.trim()),
+    )
+    .filter(([name]) => names.includes(name!.slice(1, -1)))
+    .filter(([name]) => rows.every(({ mutant }) => `\`${mutant.name}\`` !== name));
+}
+
+/** In columns, as the formatter of this project's pages would write it. */
+function tableOf(cells: readonly string[][]): string {
   const head = [
     'bug',
     'what it is, and what it costs',
@@ -59,22 +94,11 @@ function tableOf(rows: readonly Row[]): string {
     'seeds',
     'seed',
   ];
-  const lines = rows.map(({ mutant, caughtBy, hunt }) => {
-    const units = caughtBy === undefined ? 'not asked' : caughtBy === null ? 'pass' : 'FAIL';
-    const law = hunt.found?.law ?? '**not found**';
-    const numbers = [
-      hunt.lifecycles.toLocaleString('en'),
-      String(hunt.seeds),
-      String(hunt.found?.seed ?? ''),
-    ];
-    return [`\`${mutant.name}\``, mutant.text.replaceAll('|', '\\|'), units, law, ...numbers];
-  });
-  // In columns, as the formatter of this project's pages would write it.
-  const all = [head, ...lines];
-  const widths = head.map((_, column) => Math.max(...all.map((line) => line[column]!.length)));
+  const lines = [...cells].sort(([a], [b]) => (a! < b! ? -1 : 1));
+  const widths = head.map((_, column) => Math.max(...[head, ...lines].map((line) => line[column]!.length)));
   const isNumber = (column: number): boolean => column >= 4;
-  const row = (cells: readonly string[]): string =>
-    `| ${cells.map((cell, i) => (isNumber(i) ? cell.padStart(widths[i]!) : cell.padEnd(widths[i]!))).join(' | ')} |`;
+  const row = (line: readonly string[]): string =>
+    `| ${line.map((cell, i) => (isNumber(i) ? cell.padStart(widths[i]!) : cell.padEnd(widths[i]!))).join(' | ')} |`;
   const rule = `| ${widths.map((width, i) => (isNumber(i) ? `${'-'.repeat(width - 1)}:` : '-'.repeat(width))).join(' | ')} |`;
   return [row(head), rule, ...lines.map(row)].join('\n');
 }

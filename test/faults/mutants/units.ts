@@ -5,8 +5,8 @@
  * of one part by given facts, commands and answers; left out is whatever was built to find the same bugs by itself.
  */
 import { spawn } from 'node:child_process';
-import { readdirSync } from 'node:fs';
-import { join } from 'node:path';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { dirname, join, normalize } from 'node:path';
 import { type Ended, ended } from './child.ts';
 
 /** Folders whose tests count. Not here: `properties`, `simulate` and `faults`, which are judged, and `cli`, `demo`, `browser`. */
@@ -57,13 +57,38 @@ export function unitTests(copy: string): string[] {
 export const leftOutText = (): string =>
   leftOut.map(({ pattern, why }) => `\`${pattern.source}\` (${why})`).join(', ');
 
-/** Runs them in one process. Returns the law that failed first, or null when all held. */
-export async function unitsCatch(copy: string): Promise<string | null> {
-  const child = spawn(
-    process.execPath,
-    ['--import', 'tsx', 'test/faults/mutants/drive-units.ts', ...unitTests(copy)],
-    { cwd: copy, stdio: ['ignore', 'pipe', 'pipe'], detached: true },
-  );
+/**
+ * Those that load one of the changed files, by whatever way: what the others see is the same with and without the bug.
+ */
+export function unitTestsOf(copy: string, changed: readonly string[]): string[] {
+  const imports = new Map<string, readonly string[]>();
+  const importsOf = (file: string): readonly string[] => {
+    const known = imports.get(file);
+    if (known) return known;
+    const text = file.endsWith('.ts') ? readFileSync(join(copy, file), 'utf8') : '';
+    const found = [...text.matchAll(importPattern)].map(([, path]) => normalize(join(dirname(file), path!)));
+    const there = found.filter((path) => existsSync(join(copy, path)));
+    imports.set(file, there);
+    return there;
+  };
+  const reaches = (file: string): boolean => {
+    const seen = new Set([file]);
+    for (const each of seen) for (const next of importsOf(each)) seen.add(next);
+    return changed.some((path) => seen.has(path));
+  };
+  return unitTests(copy).filter((file) => reaches(`test/${file}`));
+}
+
+const importPattern = /(?:from|import\()\s*'(\.[^']+)'/g;
+
+/** Runs those that can see the change, in one process. Returns the law that failed first, or null when all held. */
+export async function unitsCatch(copy: string, changed: readonly string[]): Promise<string | null> {
+  const files = unitTestsOf(copy, changed);
+  const child = spawn(process.execPath, ['--import', 'tsx', 'test/faults/mutants/drive-units.ts', ...files], {
+    cwd: copy,
+    stdio: ['ignore', 'pipe', 'pipe'],
+    detached: true,
+  });
   const { code, output }: Ended = await ended(child, unitsMsMax);
   const failed = output.split('\n').find((line) => line.startsWith('failed '));
   if (failed !== undefined) return failed.slice('failed '.length).trim();
