@@ -121,7 +121,7 @@ function tableOf<S extends string, C, E extends { readonly type: string }>(
       for (const row of table.get(from.state)?.get(event.type) ?? []) {
         if (row.guard && !row.guard(step)) continue;
         const state = (row.target ?? from.state) as S;
-        return { state, context: row.assign ? { ...from.context, ...row.assign(step) } : from.context };
+        return { context: row.assign ? { ...from.context, ...row.assign(step) } : from.context, state };
       }
       return null;
     },

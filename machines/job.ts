@@ -84,26 +84,29 @@ export type JobFact = {
   };
 }[JobFactType];
 
-/** A job before its first fact. */
+/**
+ * A job before its first fact. Members stand in sorted order, here and in what actions make: a job is then written
+ * in canonical form by the engine itself, and ten thousand of them are hashed at each start.
+ */
 export function newJob(id: string, tenant: string): JobContext {
   return {
-    id,
-    tenant,
-    spec: null,
-    lossesMax: 0,
-    visit: 0,
-    deadline: null,
-    waitSince: 0,
-    attempt: 0,
-    failures: 0,
-    losses: 0,
-    fence: 0,
-    slots: null,
     affirmed: false,
-    reason: null,
-    gone: null,
+    attempt: 0,
     cause: null,
-    times: { submittedAtMs: null, queuedAtMs: null, startedAtMs: null, endedAtMs: null },
+    deadline: null,
+    failures: 0,
+    fence: 0,
+    gone: null,
+    id,
+    losses: 0,
+    lossesMax: 0,
+    reason: null,
+    slots: null,
+    spec: null,
+    tenant,
+    times: { endedAtMs: null, queuedAtMs: null, startedAtMs: null, submittedAtMs: null },
+    visit: 0,
+    waitSince: 0,
   };
 }
 
@@ -118,7 +121,7 @@ const dataOf = <T extends JobFactType>(step: Step): FactData<T> => step.event.da
 /** Entering a state by a fact that starts a watchdog. */
 const entered = ({ event }: Step) => ({
   visit: event.seq,
-  deadline: { setBy: event.seq, atMs: event.at, ms: (event.data as { deadlineMs: number }).deadlineMs },
+  deadline: { atMs: event.at, ms: (event.data as { deadlineMs: number }).deadlineMs, setBy: event.seq },
 });
 
 /** Entering a state that nothing watches. */
@@ -196,14 +199,14 @@ export const jobMachine = setup({
     noteExit: assign((step) => {
       const { exitCode, result } = dataOf<'job.exited'>(step);
       const failures = step.context.failures + (exitCode === 0 ? 0 : 1);
-      return { ...enteredUnwatched(step), failures, gone: { how: 'exited' as const, exitCode, result } };
+      return { ...enteredUnwatched(step), failures, gone: { exitCode, how: 'exited' as const, result } };
     }),
     noteCrash: assign((step) => {
       const { code, message } = dataOf<'job.crashed'>(step);
       return {
         ...enteredUnwatched(step),
         failures: step.context.failures + 1,
-        gone: { how: 'crashed' as const, code, message },
+        gone: { code, how: 'crashed' as const, message },
       };
     }),
     noteLoss: assign((step) => ({

@@ -11,7 +11,7 @@ import { canonicalJson } from './events/canonical.ts';
 import { Executor, type ResultStore } from './executor/executor.ts';
 import type { Actor } from './jobs/actor.ts';
 import { Concluder } from './jobs/concluder.ts';
-import type { State } from './jobs/state.ts';
+import type { Job, State } from './jobs/state.ts';
 import { Timekeeper } from './jobs/timekeeper.ts';
 import { Scheduler } from './scheduler/scheduler.ts';
 import { SlotManager } from './slots/slot-manager.ts';
@@ -22,9 +22,12 @@ const jobTexts = new WeakMap<object, string>();
 /** All folds of host and actors as canonical text; its hash is the state hash. */
 export function stateText(state: State, actors: readonly Actor[]): string {
   const folds = Object.fromEntries(actors.map((actor) => [actor.name, actor.snapshot()]));
-  for (const job of state.jobs.values()) if (!jobTexts.has(job)) jobTexts.set(job, canonicalJson(job));
+  for (const job of state.jobs.values()) if (!jobTexts.has(job)) jobTexts.set(job, jobText(job));
   return canonicalJson({ actors: folds, host: state }, (value) => jobTexts.get(value) ?? null);
 }
+
+/** A job as canonical text: it is built in sorted order (`newJob`), and so are facts, so the engine's own writing is that. */
+export const jobText = (job: Job): string => JSON.stringify(job);
 
 /** The actors whose folds make up the state, in the order in which a job meets them. */
 export interface Cast {

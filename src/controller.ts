@@ -116,6 +116,7 @@ export class Controller {
     let wake = (): void => undefined;
     const cast = castAround(state, { ...parts, killWaitMs: parts.settings.killWaitMs, wake: () => wake() });
     const folders = [...cast.all, gate, views];
+    views.leanOn(state, cast.scheduler);
     let fromSeq = 0;
     const opened = await parts.openLog(
       (batch) => {
@@ -126,6 +127,7 @@ export class Controller {
         restoreFolds(folds, { state, actors: cast.all, gate, views });
       },
     );
+    views.standAlone();
     const controller = new Controller(parts, opened, state, { views, gate, cast, fromSeq });
     wake = () => controller.#pump.wake();
     try {

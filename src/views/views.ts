@@ -56,7 +56,9 @@ export interface SavedViews {
 export class Views implements Actor {
   readonly name = 'views';
   readonly reads = 'durable';
-  readonly state: State = newState();
+  #state: State = newState();
+  /** Who folds for the views while everything is durable. */
+  #writer: { readonly state: State; readonly scheduler: Scheduler } | null = null;
   /** The scheduler's fold, once more, at the durable point: for `explain`. */
   readonly scheduler = new Scheduler();
   readonly #trails = new Map<string, JobTrail>();
@@ -71,6 +73,28 @@ export class Views implements Actor {
   #closed = false;
   #seq = 0;
 
+  /** Host's fold at the durable point. */
+  get state(): State {
+    return this.#writer?.state ?? this.#state;
+  }
+
+  /**
+   * During recovery all that is read is durable, so the writer's folds are what these would be: they are looked at
+   * and not folded a second time. To be called before the first fact; `standAlone` ends it.
+   */
+  leanOn(state: State, scheduler: Scheduler): void {
+    this.#writer = { state, scheduler };
+  }
+
+  /** From now on the writer may run ahead of what is durable: takes copies, and folds by itself. */
+  standAlone(): void {
+    const writer = this.#writer;
+    if (writer === null) return;
+    this.#writer = null;
+    restoreState(this.#state, writer.state);
+    this.scheduler.restore(writer.scheduler.snapshot());
+  }
+
   /** Seq up to which everything here is folded. */
   get seq(): number {
     return this.#seq;
@@ -78,8 +102,8 @@ export class Views implements Actor {
 
   fold(change: Change): void {
     const { record } = change;
-    const own = fold(this.state, record);
-    this.scheduler.fold(own);
+    const own = this.#writer ? change : fold(this.#state, record);
+    if (!this.#writer) this.scheduler.fold(own);
     if (own.after) this.#follow(own.after, change);
     for (const id of own.forgotten ?? []) this.#trails.delete(id);
     if (record.type === 'slot.drained') {
@@ -103,8 +127,10 @@ export class Views implements Actor {
 
   restore(saved: unknown): void {
     const { host, scheduler, trails, drained, followers, seq } = saved as SavedViews;
-    restoreState(this.state, host);
-    this.scheduler.restore(scheduler);
+    if (!this.#writer) {
+      restoreState(this.#state, host);
+      this.scheduler.restore(scheduler);
+    }
     refill(this.#trails, trails);
     refill(this.#drained, drained);
     this.#seq = seq;
