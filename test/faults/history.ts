@@ -50,8 +50,11 @@ export async function judge(data: string, accepted: Iterable<string>): Promise<J
   const { damage } = await verifyLogFolder(join(data, 'log'), nodeDisk, nodeSha256);
   assert.is(damage, null, JSON.stringify(damage));
   const records = await recordsOf(data);
-  const { diverged, recoveries } = await replay(readLogFolder(join(data, 'log'), nodeDisk, nodeSha256));
+  const { diverged, divergences, recoveries } = await replay(
+    readLogFolder(join(data, 'log'), nodeDisk, nodeSha256),
+  );
   assert.equal(diverged, []);
+  assert.equal(divergences, [], 'every decision follows from what was known');
   const streams = new Map<string, FactRecord[]>();
   for (const record of records) {
     if (!record.subject.startsWith('job.')) continue;
