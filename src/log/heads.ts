@@ -208,8 +208,8 @@ export class Heads {
  * The newest head in a log folder that our key signed: the log must reach it. Null when there is none.
  * Throws `ERR_LOG_FAILED` when the file can't be read, `ERR_LOG_CORRUPT` when it is none of ours.
  */
-export async function newestSignedHead(dir: string, disk: Disk, open: OpenHead): Promise<Head | null> {
-  return newestOf((await readHeads(dir, disk)).lines, open)?.head ?? null;
+export async function newestSignedHead(dir: string, disk: Disk, open: OpenHead): Promise<SignedHead | null> {
+  return newestOf((await readHeads(dir, disk)).lines, open);
 }
 
 /** Lines stand in the order of their seqs: the last that verifies is the newest. */

@@ -24,7 +24,8 @@ const open = (jws: string): Head | null => {
   }
 };
 const heads = 'log/heads.jws';
-const newest = (disk: PowerDisk): Promise<Head | null> => newestSignedHead('log', disk, open);
+const newest = async (disk: PowerDisk): Promise<Head | null> =>
+  (await newestSignedHead('log', disk, open))?.head ?? null;
 const linesOf = (disk: PowerDisk): string[] =>
   Buffer.from(disk.bytes(heads)).toString().split('\n').slice(0, -1);
 

@@ -1,0 +1,41 @@
+/** Where a log is that someone named: an export, a log folder, or the data directory around it. Test: `test/cli/log.test.ts`. */
+import { existsSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import type { FactRecord } from '../events/record.ts';
+import { nodeSha256 } from '../log/hash-node.ts';
+import { nodeDisk } from '../log/node-disk.ts';
+import { readLogFolder } from '../log/scan.ts';
+import { itemsOf, verifyLog } from '../log/verify.ts';
+import { CommandError } from './exit.ts';
+
+export const isExport = (path: string): boolean => existsSync(path) && statSync(path).isFile();
+
+/** `DIR/log` of a data directory, or the folder itself. Throws ERR_NOT_FOUND. */
+export function folderOf(path: string): string {
+  const inside = join(path, 'log');
+  if (existsSync(inside)) return inside;
+  if (existsSync(path)) return path;
+  throw new CommandError('ERR_NOT_FOUND', `${path}: no such file or folder`, {
+    next: 'name the data directory of the server, data by default',
+  });
+}
+
+/** Lines of an export that was verified before. Throws ERR_LOG_CORRUPT with the first fault. */
+export async function* linesIn(path: string): AsyncGenerator<readonly string[]> {
+  const {
+    faults: [fault],
+  } = await verifyLog(path);
+  if (fault)
+    throw new CommandError(
+      'ERR_LOG_CORRUPT',
+      `${path}, byte ${fault.byte}, seq ${fault.seq}: ${fault.reason}`,
+    );
+  for await (const items of itemsOf(path, true)) yield items.map(({ text }) => text);
+}
+
+/** Verified records of a data directory, a log folder or an export. */
+export async function* recordsIn(path: string): AsyncGenerator<readonly FactRecord[]> {
+  if (!isExport(path)) return yield* readLogFolder(folderOf(path), nodeDisk, nodeSha256);
+  for await (const lines of linesIn(path)) yield lines.map((line) => JSON.parse(line) as FactRecord);
+  return null;
+}
