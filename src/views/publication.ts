@@ -199,7 +199,8 @@ class Publisher implements Publication {
     if (!life || waiting <= 0) return [];
     try {
       return await life.log.read(this.#publishedSeq + 1, Math.min(batchMax, waiting));
-    } catch {
+    } catch (error) {
+      if (error instanceof BerthError && error.code === 'ERR_NOT_FOUND') throw retired(error);
       // The log of a life that has ended can't be read; the next life has the same facts.
       return null;
     }
@@ -239,6 +240,12 @@ class Publisher implements Publication {
     });
   }
 }
+
+/** Segments were moved aside before their facts were published: a stream with a gap would be no copy of the log. */
+const retired = (cause: BerthError): BerthError =>
+  new BerthError('ERR_NATS', `the next fact to publish is not in the log any more: ${cause.message}`, {
+    cause,
+  });
 
 /** The facts as messages, from the first on, as many as a batch may hold. */
 function messagesOf(records: readonly FactRecord[]): BusMessage[] {

@@ -14,6 +14,8 @@ import { mixedSpecs, Promises, randomFrom, submitUntil } from './load.ts';
 import { judgeTold } from './told.ts';
 
 const clients = 4;
+/** A line for so many rounds. */
+const tellEvery = 25;
 const flags = [
   ...['--fleet', '1xH100-80GB', '--runners', '2', '--losses-max', '100', '--log-level', 'warn'],
   ...['--checkpoint-facts', '60'],
@@ -62,6 +64,7 @@ export async function killAtRandom(kills: number, stream = 0): Promise<Killed> {
       );
       await killOnce(server, random, struck);
       assert.equal(await noneLeft(server.data), []);
+      if (tries % tellEvery === tellEvery - 1) console.log(`${tries + 1} rounds: ${JSON.stringify(struck)}`);
     }
     await server.start();
     over = true;

@@ -6,6 +6,7 @@
  */
 import { setImmediate as turn } from 'node:timers/promises';
 import * as assert from 'uvu/assert';
+import { BerthError } from '../../src/errors.ts';
 import type { FactRecord } from '../../src/events/record.ts';
 import { Chain } from '../../src/log/chain.ts';
 import { nodeSha256 } from '../../src/log/hash-node.ts';
@@ -22,6 +23,8 @@ const decoder = new TextDecoder();
 class LeadingLog {
   records: FactRecord[] = [];
   durable = 0;
+  /** What lies before is retired. */
+  firstKept = 1;
   #crashes = 0;
   #chain = new Chain(nodeSha256);
   readonly #listeners = new Set<() => void>();
@@ -51,7 +54,10 @@ class LeadingLog {
         get durable() {
           return self.durable;
         },
-        read: async (from: number, limit: number) => records.slice(from - 1, from - 1 + limit),
+        read: async (from: number, limit: number) => {
+          if (from < self.firstKept) throw new BerthError('ERR_NOT_FOUND', `seq ${from} is retired`);
+          return records.slice(from - 1, from - 1 + limit);
+        },
       },
       views: {
         get seq() {
@@ -268,6 +274,22 @@ t("a stream that holds another log's facts is left alone, and the lag says what 
   const { connected, lag, problem } = world.publication.status();
   assert.equal([held, world.bus.stored.length, connected, lag], [5, 5, false, 2]);
   assert.match(String(problem), /ends with fact 5 of another log/);
+  await stop(world);
+});
+
+t('facts that were retired before they were published stop publication, and the status says so', async () => {
+  const world = new World({}, 4);
+  for (let n = 0; n < 5; n += 1) world.log.append();
+  world.log.flush(5);
+  world.log.firstKept = 4;
+  await world.begin();
+  await world.pass(3_000);
+  const { connected, lag, problem } = world.publication.status();
+  assert.equal([connected, lag, world.bus.stored.length], [false, 5, 0]);
+  assert.match(String(problem), /the next fact to publish is not in the log any more: seq 1 is retired/);
+  world.log.firstKept = 1;
+  await world.pass(10_000);
+  assertHolds(world, 1, 'it goes on by itself');
   await stop(world);
 });
 
