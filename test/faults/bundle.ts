@@ -19,10 +19,10 @@ const ownAddresses: Plugin = {
   setup: ({ onLoad }) =>
     onLoad({ filter: /\/(src|machines)\/.*\.ts$/ }, ({ path }) => ({
       loader: 'ts',
-      contents: readFileSync(path, 'utf8').replaceAll(
-        'import.meta.url',
-        JSON.stringify(pathToFileURL(path).href),
-      ),
+      contents: readFileSync(path, 'utf8')
+        .replaceAll('import.meta.url', JSON.stringify(pathToFileURL(path).href))
+        // A source that can also be run by itself asks whether it is; in the bundle none is.
+        .replaceAll('import.meta.filename', JSON.stringify(path)),
     })),
 };
 
