@@ -79,7 +79,7 @@ const same = (a: Uint8Array, b: Uint8Array): boolean => Buffer.compare(a, b) ===
 
 t('what was synced survives every crash, and what was not comes back as any mixture of sectors', async () => {
   const seen = { none: 0, all: 0, mixed: 0, longer: 0, shorter: 0 };
-  for (const each of cases(runs(40))) {
+  for (const each of cases(runs(300))) {
     const bench = new Bench(each, { delayMsMax: 5 });
     const disk = await made(bench, bytes(3_000, 1));
     const file = (await bench.through(disk.open(`log/${first}`, false)))!;
