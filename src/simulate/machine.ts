@@ -12,15 +12,11 @@
  */
 import { foldsVersion } from '../checkpointing.ts';
 import { Controller } from '../controller.ts';
-import type { FactRecord } from '../events/record.ts';
 import type { Answer } from '../intake/answer.ts';
 import { Door } from '../intake/door.ts';
 import { Lives } from '../lives.ts';
-import type { Checkpoint } from '../log/checkpoint.ts';
 import { CheckpointFiles } from '../log/checkpoints.ts';
 import { nodeDigest, nodeSha256 } from '../log/hash-node.ts';
-import type { LogBase, OpenedLog, TailCut } from '../log/log.ts';
-import { openLog } from '../log/open.ts';
 import { defaultTerms } from '../tenants/tenants.ts';
 import type { JobView } from '../views/job-view.ts';
 import { SimulatedBlobs } from './blobs.ts';
@@ -28,8 +24,9 @@ import { noDiskFaults, SimulatedDisk } from './disk.ts';
 import { Guests } from './guests.ts';
 import type { Kernel, Mortal } from './kernel.ts';
 import { killWaitMs, type SimulationOptions, settingsOf } from './options.ts';
+import { Outlet } from './outlet.ts';
 import type { Random } from './random.ts';
-import { WatchedLog } from './watched-log.ts';
+import { type LogWatch, openWatchedLog } from './watched-log.ts';
 import { isWeather } from './weather.ts';
 import { Witness } from './witness.ts';
 
@@ -55,6 +52,7 @@ export class Machine {
   readonly guests: Guests;
   readonly blobs: SimulatedBlobs;
   readonly disk: SimulatedDisk;
+  readonly outlet: Outlet | null;
   /** Crash points passed so far. */
   points = 0;
   /** Called when the door opens. */
@@ -102,6 +100,17 @@ export class Machine {
       faults: { ...noDiskFaults, ...faults, delayMsMax: options.diskMsMax, hangMs },
     });
     this.disk.onCall = () => void this.point('disk');
+    this.outlet = options.publishes
+      ? new Outlet({
+          kernel,
+          random: parts.random.fork('bus'),
+          rate: faults.busBreaks,
+          onStored: (message) => {
+            this.witness.published(message);
+            this.point('publish');
+          },
+        })
+      : null;
     this.witness = new Witness({
       kernel,
       world: {
@@ -133,10 +142,11 @@ export class Machine {
     this.guests.healed = true;
     this.blobs.healed = true;
     this.disk.healed = true;
+    this.outlet?.heal();
   }
 
   /** A moment at which a crash may strike. Returns false when it did: the caller is dead. */
-  point(kind: 'append' | 'disk' | 'effect' | 'reply'): boolean {
+  point(kind: 'append' | 'disk' | 'effect' | 'reply' | 'publish'): boolean {
     this.points += 1;
     this.witness.count(`points ${kind}`);
     const { crashAtPoints, crashInRecovery } = this.#options.faults;
@@ -158,6 +168,7 @@ export class Machine {
         process.lives = lives;
         void lives.failed.then((error) => this.#exit(process, error));
         process.door = this.#doorOf(process, lives);
+        if (process.alive) this.outlet?.begin(process, lives);
         if (process.alive) this.onUp();
       },
       (error: Error) => this.#exit(process, error),
@@ -176,6 +187,7 @@ export class Machine {
     if (kind === 'power') this.disk.crash();
     else this.disk.kill();
     this.guests.orphan();
+    this.outlet?.crash();
     this.#restart();
   }
 
@@ -201,6 +213,7 @@ export class Machine {
     if (tookMs > mostMs)
       this.witness.fail('I19', `the shutdown took ${tookMs} ms, at most ${mostMs} are allowed`);
     this.witness.count(failed ? 'shutdowns that failed' : 'shutdowns in order');
+    await this.outlet?.stop();
     this.#exit(process, null);
   }
 
@@ -211,6 +224,7 @@ export class Machine {
     if (error !== null && !isWeather(error)) this.witness.fail('start', error.stack ?? error.message);
     this.disk.kill();
     this.guests.orphan();
+    this.outlet?.crash();
     this.#restart();
   }
 
@@ -250,7 +264,20 @@ export class Machine {
         },
         checkpoints,
         openLog: (onRecords, onCheckpoint) =>
-          this.#openLog(process, checkpoints, trustedSeq, onRecords, onCheckpoint),
+          openWatchedLog(
+            {
+              dir,
+              disk: this.disk.mount(),
+              sha256: nodeSha256,
+              segmentBytesMax: this.#options.segmentBytesMax,
+              checkpoints,
+              version: foldsVersion,
+              onRecords,
+              onCheckpoint,
+              ...(trustedSeq === null ? {} : { trustedSeq }),
+            },
+            this.#watchOf(process, trustedSeq),
+          ),
         killFormerGuests: () => guests.killFormer(process),
         startBackend: async () => guests.backendOf(process, this.#options.runners),
         acceptTornTail: true,
@@ -266,53 +293,25 @@ export class Machine {
     };
   }
 
-  async #openLog(
-    process: Process,
-    checkpoints: CheckpointFiles,
-    trustedSeq: number | null,
-    onRecords: (batch: readonly FactRecord[]) => void,
-    onCheckpoint: (checkpoint: Checkpoint) => void,
-  ): Promise<OpenedLog> {
+  #watchOf(process: Process, trustedSeq: number | null): LogWatch {
     const { witness } = this;
-    const read: FactRecord[] = [];
-    let base: LogBase | null = null;
-    let told: TailCut | null = null;
-    const opened = await openLog({
-      dir,
-      disk: this.disk.mount(),
-      sha256: nodeSha256,
-      segmentBytesMax: this.#options.segmentBytesMax,
-      checkpoints,
-      version: foldsVersion,
-      onCheckpoint: (checkpoint) => {
-        base = checkpoint.base;
-        onCheckpoint(checkpoint);
+    return {
+      opened: (base, records, cut) => {
+        if (!process.alive) return;
+        const neverServed = trustedSeq !== null && trustedSeq < witness.ledger.seq;
+        witness.opened({ base, records, cut, neverServed });
+        if (this.#crashed) witness.cover('crash');
+        this.#crashed = false;
       },
-      onRecords: (batch) => {
-        read.push(...batch);
-        onRecords(batch);
-      },
-      onCut: (cut) => {
-        told = cut;
-      },
-      ...(trustedSeq === null ? {} : { trustedSeq }),
-    });
-    if (!process.alive) return opened;
-    const neverServed = trustedSeq !== null && trustedSeq < witness.ledger.seq;
-    witness.opened({ base, records: read, cut: opened.cut ?? told, neverServed });
-    if (this.#crashed) witness.cover('crash');
-    this.#crashed = false;
-    const log = new WatchedLog(opened.log, {
       appended: (record) => {
         if (!process.alive) return;
-        this.witness.appended(record);
+        witness.appended(record);
         this.point('append');
       },
       durable: (seq) => {
-        if (process.alive) this.witness.durable(seq);
+        if (process.alive) witness.durable(seq);
       },
-    });
-    return { ...opened, log };
+    };
   }
 
   #doorOf(process: Process, lives: Lives): Door {

@@ -33,6 +33,7 @@ export const usualFaults = {
   lostMessages: 0.08,
   doubledMessages: 0.08,
   lateMessages: 0.1,
+  busBreaks: 0.1,
   // Runners and guests
   guestCrashes: 0.1,
   guestFails: 0.1,
@@ -87,6 +88,8 @@ export interface SimulationOptions {
   readonly checkpointFacts: number;
   /** Whether segments of forgotten jobs are moved aside. */
   readonly retires: boolean;
+  /** Whether facts are published; never together with `retires`, for what is moved aside unpublished stays so. */
+  readonly publishes: boolean;
 }
 
 /** How long after its kill an unseen guest is surely dead, ms. */
@@ -128,7 +131,11 @@ export function optionsOf({ seed, jobs, without, crashAt }: RunChoice): Simulati
     segmentBytesMax: size.pick([8 * 1024, 64 * 1024, 1024 * 1024]),
     retainedMax: size.pick([10, 100, 100_000]),
     checkpointFacts: size.pick([0, 50, 300]),
-    retires: size.chance(0.5),
+    ...size.pick([
+      { retires: true, publishes: false },
+      { retires: false, publishes: true },
+      { retires: false, publishes: false },
+    ]),
   };
 }
 

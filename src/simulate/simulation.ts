@@ -104,12 +104,13 @@ class Simulation {
     this.#operator.rest();
     const { witness } = this.#machine;
     const atRest = (): boolean => {
-      const { life } = this.#machine;
+      const { life, outlet } = this.#machine;
       return (
         life !== null &&
         !this.#machine.isEnding &&
         witness.ledger.open.size === 0 &&
         life.log.head === life.log.durable &&
+        (outlet === null || outlet.stored === witness.ledger.seq) &&
         this.#clients.busy === 0
       );
     };
@@ -118,7 +119,7 @@ class Simulation {
       const waiting = [...witness.ledger.open].map((id) => `${id} is ${witness.ledger.jobs.get(id)?.state}`);
       witness.fail(
         'I2',
-        `some never end: ${waiting.slice(0, 5).join(', ') || 'no life comes up, or clients wait'}`,
+        `some never end: ${waiting.slice(0, 5).join(', ') || 'but no life comes up, clients wait, or facts are not published'}`,
       );
     }
     for (const id of this.#clients.accepted)

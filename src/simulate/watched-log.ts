@@ -3,14 +3,39 @@
  * only so can the simulator count appends as crash points and know the facts as they become safe.
  */
 import type { FactRecord } from '../events/record.ts';
-import type { Appended, Draft, Log, LogBase } from '../log/log.ts';
+import type { Appended, Draft, Log, LogBase, OpenedLog, TailCut } from '../log/log.ts';
+import { type LogOptions, openLog } from '../log/open.ts';
 
 export interface LogWatch {
+  /** A start has read the log: the checkpoint it began from, all records behind it, and what was cut. */
+  opened(base: LogBase | null, records: readonly FactRecord[], cut: TailCut | null): void;
   appended(record: FactRecord): void;
   durable(seq: number): void;
 }
 
-export class WatchedLog implements Log {
+/** Opens the production log under the eyes of `watch`. */
+export async function openWatchedLog(options: LogOptions, watch: LogWatch): Promise<OpenedLog> {
+  const read: FactRecord[] = [];
+  const seen: { base: LogBase | null; cut: TailCut | null } = { base: null, cut: null };
+  const opened = await openLog({
+    ...options,
+    onCheckpoint: (checkpoint) => {
+      seen.base = checkpoint.base;
+      options.onCheckpoint(checkpoint);
+    },
+    onRecords: (batch) => {
+      read.push(...batch);
+      options.onRecords(batch);
+    },
+    onCut: (cut) => {
+      seen.cut = cut;
+    },
+  });
+  watch.opened(seen.base, read, opened.cut ?? seen.cut);
+  return { ...opened, log: new WatchedLog(opened.log, watch) };
+}
+
+class WatchedLog implements Log {
   readonly #log: Log;
   readonly #watch: LogWatch;
 

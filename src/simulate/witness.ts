@@ -12,6 +12,7 @@ import type { RunRequest } from '../executor/backend.ts';
 import { nodeSha256 } from '../log/hash-node.ts';
 import type { LogBase, TailCut } from '../log/log.ts';
 import type { JobView } from '../views/job-view.ts';
+import type { BusMessage } from '../views/publication.ts';
 import type { Kernel } from './kernel.ts';
 import { Ledger, type Moment } from './ledger.ts';
 import { Refold } from './refold.ts';
@@ -50,6 +51,8 @@ export class Witness {
   readonly #moments: Moment[] = [];
   /** Appended and not yet known to be durable. */
   #pending: Pending[] = [];
+  /** Seq of the last fact that the bus took. */
+  #published = 0;
   readonly #refold = new Refold();
   readonly #fences = new Set<number>();
   readonly #kernel: Kernel;
@@ -271,6 +274,19 @@ export class Witness {
         'I18',
         `${view.id} is ${job.state}, told: ${view.state}`,
       );
+    });
+  }
+
+  /** I18: what goes out to the bus is the log's own durable facts, in order, without a gap. */
+  published({ bytes, seq }: BusMessage): void {
+    this.count('facts published');
+    this.check(() => {
+      law(seq === this.#published + 1, 'I18', `fact ${seq} is published after ${this.#published}`);
+      this.#published = seq;
+      const own = this.records[seq - 1];
+      law(own, 'I18', `fact ${seq} is published; durable is ${this.ledger.seq}`);
+      const { hash } = JSON.parse(new TextDecoder().decode(bytes)) as FactRecord;
+      law(hash === own.hash, 'I18', `fact ${seq} is published with another hash`);
     });
   }
 
