@@ -1,4 +1,4 @@
-/** An error from every single system call on the disk that a piece of work makes, once each. */
+/** An I/O error from every single system call on the disk that a piece of work makes. Want of room: `no-room.long.test.ts`. */
 import * as assert from 'uvu/assert';
 import { suite } from '../suite.ts';
 import { everyError, surveyOf, tryAll, workWith } from './syscalls.ts';
@@ -10,8 +10,8 @@ t.needing(
   'whichever system call on the disk fails, jobs are refused with 503 or the process ends, and nothing told is lost',
   async () => {
     const survey = await surveyOf();
-    const faults = everyError(survey);
-    assert.ok(faults.length > 100, `only ${faults.length} calls were seen`);
+    const faults = everyError(survey).filter(({ error }) => error === 'EIO');
+    assert.ok(faults.length > 50, `only ${faults.length} calls were seen`);
     const outcomes = await tryAll(faults, (fault) => workWith(fault, survey));
     assert.ok(outcomes.some(({ refused }) => refused.some((name) => name.startsWith('503'))));
     assert.ok(outcomes.some(({ died }) => died.includes('code 1')));
