@@ -12,8 +12,7 @@ import { statSync } from 'node:fs';
 import { ascending } from './ascending.ts';
 import { type Fault, type FaultKind, type Item, itemsOf, type Source } from './verify.ts';
 
-/** A file that has more broken lines is no log. */
-const brokenMax = 10_000;
+const brokenMax = 10_000; // A file that has more broken lines is no log.
 const noHash = 'does not end in a hash';
 const noNewline = 'has no newline at its end';
 /** 48 bits: what the whole hashes decide is decided in `verify.ts`. */
@@ -322,7 +321,6 @@ class Lines {
     return this.#seqs[next] === before + 1 && this.#prevs[next] === expected;
   }
 
-  /** Was an edit of this record told? */
   #isTold(seq: number): boolean {
     return this.#faults.some((fault) => fault.kind === 'edited' && fault.seq <= seq && seq <= fault.toSeq);
   }

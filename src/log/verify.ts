@@ -277,5 +277,8 @@ async function main(args: readonly string[]): Promise<number> {
   return faults.length === 0 ? 0 : 1;
 }
 
+// Not awaited here: `diagnose.ts` imports this file and would wait for it for ever.
 if (process.argv[1] && realpathSync(process.argv[1]) === import.meta.filename)
-  process.exitCode = await main(process.argv.slice(2));
+  void main(process.argv.slice(2)).then((code) => {
+    process.exitCode = code;
+  });
