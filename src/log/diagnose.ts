@@ -248,9 +248,8 @@ class Lines {
     return next <= to ? [...missing, [next, to]] : missing;
   }
 
-  /** Each mark announces records up to the next one. Returns the last seq announced. */
+  /** Each mark announces records up to the next one; only records beside neighbours tell that it moved. Returns the last seq announced. */
   #checkMarks(rows: readonly number[], placed: readonly number[]): number {
-    // Only what stands next to its neighbour can tell that the mark was moved, and not the record.
     const sure = placed.filter((row) => this.#isLinked(row, row > 0 ? row - 1 : undefined, row + 1));
     const rowOf = new Map(sure.map((row) => [this.#seqs[row]!, row]));
     const brokenBefore = (limit: number): boolean =>
@@ -262,7 +261,7 @@ class Lines {
         this.#tell('mark', mark, after, `the mark belongs behind seq ${after}`);
         continue;
       }
-      if (after > upTo && !brokenBefore(row))
+      if (rows.some((each) => upTo < this.#seqs[each]! && this.#seqs[each]! <= after) && !brokenBefore(row))
         this.#tell('mark', mark, upTo + 1, `no mark announces seq ${upTo + 1} to ${after}`, after);
       if (!fits && rowOf.get(after) === row - 1 && !this.#isTold(after))
         this.#tell('edited', this.#placeOf(row - 1), after, 'the mark behind it names another hash');

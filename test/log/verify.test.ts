@@ -372,6 +372,27 @@ t('a log made anew from some record on is seen by a signed head, and by nothing 
   }),
 );
 
+t('segments that were moved aside are known by their digest, and missing without it', () =>
+  forLogs(6, async ({ records, segments }) => {
+    const names = [...segments.keys()];
+    if (names.length < 2) return;
+    const last = Number(names[1]!.slice(0, 20)) - 1;
+    const rest = new Map([...segments].slice(1));
+    only(
+      await inFolder(rest),
+      'dropped',
+      Array.from({ length: last }, (_, i) => 1 + i),
+    );
+    const line = { firstSeq: 1, lastSeq: last, prev: records[0]!.prev, hash: records[last - 1]!.hash };
+    const digest = Buffer.from(`${JSON.stringify(line)}\n`);
+    const verdict = await inFolder(new Map([...rest, ['retired.jsonl', digest]]));
+    assert.equal([verdict.faults, verdict.records], [[], records.length - last], told(verdict.faults));
+    assert.ok(verdict.notes.includes(`seq 1 to ${last} are not here; their digest is known`));
+    const wrong = Buffer.from(`${JSON.stringify({ ...line, hash: records[0]!.prev })}\n`);
+    assert.ok((await inFolder(new Map([...rest, ['retired.jsonl', wrong]]))).faults.length > 0);
+  }),
+);
+
 t('heads of another key, spelled otherwise or without key prove nothing, and that is said', async () => {
   const log = await logOf(numbers(1));
   const last = log.records.length;
