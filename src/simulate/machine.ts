@@ -184,6 +184,7 @@ export class Machine {
     this.#crashed = true;
     if (process.ending) this.witness.count('crashes in shutdown');
     process.alive = false;
+    this.witness.serving(false);
     if (kind === 'power') this.disk.crash();
     else this.disk.kill();
     this.guests.orphan();
@@ -221,6 +222,7 @@ export class Machine {
   #exit(process: Process, error: Error | null): void {
     if (!process.alive) return;
     process.alive = false;
+    this.witness.serving(false);
     if (error !== null && !isWeather(error)) this.witness.fail('start', error.stack ?? error.message);
     this.disk.kill();
     this.guests.orphan();
@@ -237,7 +239,7 @@ export class Machine {
 
   #served(process: Process): void {
     this.witness.count('lives that came up');
-    process.ending = false;
+    this.witness.serving(true);
   }
 
   #beginOf(
@@ -276,7 +278,7 @@ export class Machine {
               onCheckpoint,
               ...(trustedSeq === null ? {} : { trustedSeq }),
             },
-            this.#watchOf(process, trustedSeq),
+            this.#watchOf(process),
           ),
         killFormerGuests: () => guests.killFormer(process),
         startBackend: async () => guests.backendOf(process, this.#options.runners),
@@ -284,6 +286,7 @@ export class Machine {
         onFault: (error) => {
           if (!process.alive) return;
           witness.count('lives that failed');
+          witness.serving(false);
           if (!isWeather(error)) witness.fail('rule', (error as Error).stack ?? String(error));
           onFault(error);
         },
@@ -293,14 +296,12 @@ export class Machine {
     };
   }
 
-  #watchOf(process: Process, trustedSeq: number | null): LogWatch {
+  #watchOf(process: Process): LogWatch {
     const { witness } = this;
     return {
       opened: (base, records, cut) => {
-        if (!process.alive) return;
-        const neverServed = trustedSeq !== null && trustedSeq < witness.ledger.seq;
-        witness.opened({ base, records, cut, neverServed });
-        if (this.#crashed) witness.cover('crash');
+        if (process.alive) witness.opened({ base, records, cut });
+        if (process.alive && this.#crashed) witness.cover('crash');
         this.#crashed = false;
       },
       appended: (record) => {

@@ -37,8 +37,6 @@ export interface Opening {
   /** All that it read, in order. */
   readonly records: readonly FactRecord[];
   readonly cut: TailCut | null;
-  /** Facts that a life wrote which did not come up may be dropped by the next: nobody heard of them. */
-  readonly neverServed: boolean;
 }
 
 const runs = new Set(['starting', 'running']);
@@ -51,6 +49,10 @@ export class Witness {
   readonly #moments: Moment[] = [];
   /** Appended and not yet known to be durable. */
   #pending: Pending[] = [];
+  /** A life is up: what is durable may be told to anyone. */
+  #serves = false;
+  /** Seq up to which facts may have been told to someone. */
+  #served = 0;
   /** Seq of the last fact that the bus took. */
   #published = 0;
   readonly #refold = new Refold();
@@ -103,11 +105,18 @@ export class Witness {
     law(this.#world.resultIsSafe(tenant, sha256), 'I1', `${subject} names a result that is not stored`);
   }
 
+  /** A life came up, or went. */
+  serving(serves: boolean): void {
+    this.#serves = serves;
+    if (serves) this.#served = this.ledger.seq;
+  }
+
   /** Everything up to `seq` is promised to survive. */
   durable(seq: number): void {
     let count = 0;
     while (this.#pending[count] && (this.#pending[count] as Pending).record.seq <= seq) count += 1;
     for (const { moment, record } of this.#pending.splice(0, count)) this.#take(record, moment);
+    if (this.#serves) this.#served = this.ledger.seq;
   }
 
   #take(record: FactRecord, moment: Moment): void {
@@ -134,7 +143,7 @@ export class Witness {
   }
 
   /** A start has read the log. Of what was durable nothing may be missing or changed. */
-  opened({ base, records, cut, neverServed }: Opening): void {
+  opened({ base, records, cut }: Opening): void {
     const moments = new Map(this.#pending.map(({ record, moment }) => [record.hash, moment]));
     this.#pending = [];
     const last = records.at(-1)?.seq ?? base?.seq ?? 0;
@@ -146,8 +155,9 @@ export class Witness {
       }
       const lost = last < this.ledger.seq ? this.records[last] : this.#firstChanged(records);
       if (!lost) return;
+      // What a life wrote that did not come up may be dropped by the next: nobody heard of it.
       law(
-        neverServed,
+        lost.seq > this.#served,
         'I1',
         `${lost.type} at seq ${lost.seq} was durable; a start read up to ${last}, ${cutText(cut)}`,
       );
