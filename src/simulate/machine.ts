@@ -238,6 +238,7 @@ export class Machine {
   }
 
   #served(process: Process): void {
+    if (!process.alive) return;
     this.witness.count('lives that came up');
     this.witness.serving(true);
   }
