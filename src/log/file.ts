@@ -120,10 +120,8 @@ async function readAll(
     for (const [i, record] of records.entries()) {
       if (record.seq === options.signed?.seq && record.hash !== options.signed.hash)
         throw corrupt(unlikeSigned(step.value, i, options.signed.seq));
-      read.recent.push(record);
       report.see(record);
     }
-    read.recent.trim(read.chain.head);
     options.onRecords(records);
   }
 }

@@ -24,7 +24,7 @@ export interface Segment {
 export const segmentBytesMaxDefault = 64 * 1024 * 1024;
 
 /** Bytes read from a file at a time. */
-export const chunkBytes = 1024 * 1024;
+export const chunkBytes = 128 * 1024;
 
 export const segmentName = (firstSeq: number): string => `${String(firstSeq).padStart(20, '0')}.seg`;
 

@@ -1,6 +1,7 @@
 /**
- * How long a start takes: of a log of a million facts with a checkpoint, beside reading and parsing the checkpoint
- * and its tail with nothing around it; and without a checkpoint. Peak memory of each. No figure is asserted.
+ * How long a start takes: of a log of a million facts with a checkpoint, beside reading, verifying and parsing the
+ * checkpoint and its tail with nobody to fold them, and beside a bare `JSON.parse` of the same bytes; and without a
+ * checkpoint. Peak memory of each. No figure is asserted.
  *
  *   npm run bench:startup -- [--facts N] [--tail N] [--runs N] [--json]
  *
@@ -165,6 +166,17 @@ const phases: Record<string, (dir: string) => Promise<object>> = {
     await controller.end();
     return { ...figures, fromSeq, peakMiB };
   },
+  /** Reads, verifies and parses what a start reads, and folds none of it. */
+  async read(dir) {
+    const checkpoints = new CheckpointFiles({ dir, disk: nodeDisk, sha256: nodeSha256, retiring: null });
+    const nothing = (): void => undefined;
+    const taken = stopwatch();
+    const parts = { dir, disk: nodeDisk, sha256: nodeSha256, checkpoints, version: foldsVersion };
+    const { log } = await openLog({ ...parts, onCheckpoint: nothing, onRecords: nothing });
+    const figures = taken();
+    await log.close();
+    return { ...figures, peakMiB: process.resourceUsage().maxRSS / 1024 };
+  },
   bare: async (dir) => ({ ...(await bare(dir)), peakMiB: process.resourceUsage().maxRSS / 1024 }),
 };
 
@@ -196,15 +208,17 @@ function main(): void {
     const written = run('grow', dir);
     const full = run('full', dir);
     run('tail', dir);
-    const [bares, starts]: [Figures[], Figures[]] = [[], []];
+    const [bares, reads, starts]: [Figures[], Figures[], Figures[]] = [[], [], []];
     // In turns, so that what else the machine does meets both.
     for (let i = 0; i < Number(values.runs); i += 1) {
       bares.push(run('bare', dir));
+      reads.push(run('read', dir));
       starts.push(run('start', dir));
     }
     const bytes = readdirSync(dir).reduce((sum, name) => sum + statSync(join(dir, name)).size, 0);
     const { ms: bareMs } = median(bares);
     const { ms: startMs } = median(starts);
+    const cpuMs = (of: readonly Figures[]): number => median(of, 'cpuMs')['cpuMs']!;
     const spread = (of: readonly Figures[]): number[] => of.map(({ ms }) => Math.round(ms!));
     print({
       node: process.version,
@@ -214,19 +228,23 @@ function main(): void {
       full: { ...full, factsPerSecond: (full['facts']! * 1000) / full['ms']! },
       bare: { ...median(bares), allMs: spread(bares) },
       start: { ...median(starts), allMs: spread(starts) },
-      ratio: startMs! / bareMs!,
-      cpuRatio: median(starts, 'cpuMs')['cpuMs']! / median(bares, 'cpuMs')['cpuMs']!,
+      read: { ...median(reads), allMs: spread(reads) },
+      ratio: startMs! / median(reads)['ms']!,
+      cpuRatio: cpuMs(starts) / cpuMs(reads),
+      bareRatio: startMs! / bareMs!,
+      bareCpuRatio: cpuMs(starts) / cpuMs(bares),
     });
   } finally {
     rmSync(dir, { recursive: true });
   }
 }
 
-type Result = Record<'bare' | 'full' | 'start', Record<string, number | number[]>> & Record<string, unknown>;
+type Result = Record<'bare' | 'full' | 'read' | 'start', Record<string, number | number[]>> &
+  Record<string, unknown>;
 
 function print(result: Result): void {
   if (values.json) return void process.stdout.write(`${JSON.stringify(result)}\n`);
-  const { bare: least, full, start } = result;
+  const { bare: least, full, read, start } = result;
   const n = (value: unknown, digits = 0): string => (value as number).toFixed(digits);
   const mib = (value: unknown): string => `${n((value as number) / 2 ** 20, 1)} MiB`;
   process.stdout.write(
@@ -235,7 +253,8 @@ function print(result: Result): void {
       `without    ${n(full['ms'])} ms for ${n(full['facts'])} facts: ${n(full['factsPerSecond'])} facts/s, ${n((full['facts'] as number) / (full['cpuMs'] as number))} a CPU millisecond, peak ${n(full['peakMiB'])} MiB`,
       `checkpoint ${n(start['ms'])} ms from seq ${n(start['fromSeq'])} with ${n(start['facts'])} facts behind it, peak ${n(start['peakMiB'])} MiB`,
       `bare       ${n(least['ms'])} ms to read and parse ${mib(least['checkpointBytes'])} of checkpoint and ${mib(least['tailBytes'])} of tail, peak ${n(least['peakMiB'])} MiB`,
-      `ratio      ${n(result['ratio'], 2)}, of CPU time ${n(result['cpuRatio'], 2)} (all runs, ms: ${String(start['allMs'])} beside ${String(least['allMs'])})`,
+      `read       ${n(read['ms'])} ms to read, verify and parse the same, peak ${n(read['peakMiB'])} MiB`,
+      `ratio      start ${n(result['ratio'], 2)} of read (CPU time ${n(result['cpuRatio'], 2)}), ${n(result['bareRatio'], 2)} of bare (CPU time ${n(result['bareCpuRatio'], 2)}); ms: ${String(start['allMs'])} beside ${String(read['allMs'])} and ${String(least['allMs'])}`,
       '',
     ].join('\n'),
   );
