@@ -17,6 +17,7 @@ import { Door } from '../intake/door.ts';
 import { Lives } from '../lives.ts';
 import { CheckpointFiles } from '../log/checkpoints.ts';
 import { nodeDigest, nodeSha256 } from '../log/hash-node.ts';
+import { openLog } from '../log/open.ts';
 import { defaultTerms } from '../tenants/tenants.ts';
 import type { JobView } from '../views/job-view.ts';
 import { SimulatedBlobs } from './blobs.ts';
@@ -35,7 +36,7 @@ const dir = '/data/log';
 const restartMsMax = 200;
 /** What ending in order may take beyond its deadline, ms: `Lives` waits so long for a life, then so long for its end. */
 const closeMs = 3_000;
-/** Hang of a disk call, ms: longer than any deadline here, shorter than a run. */
+/** A disk call that hangs, ms. */
 const hangMs = 1_500;
 
 export type CrashKind = 'power' | 'kill';
@@ -126,14 +127,10 @@ export class Machine {
     return this.#process?.alive ? this.#process.door : null;
   }
 
-  /** The present life; null while there is none. */
+  /** The present life; null while there is none, or it comes to its end in order. */
   get life(): Controller | null {
+    if (this.#process?.ending) return null;
     return this.door === null ? null : (this.#process?.lives?.current ?? null);
-  }
-
-  /** Is the process on its way to its end? */
-  get isEnding(): boolean {
-    return this.#process?.ending ?? false;
   }
 
   /** Faults stop, for good. */
@@ -268,6 +265,7 @@ export class Machine {
         checkpoints,
         openLog: (onRecords, onCheckpoint) =>
           openWatchedLog(
+            openLog,
             {
               dir,
               disk: this.disk.mount(),

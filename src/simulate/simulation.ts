@@ -107,7 +107,6 @@ class Simulation {
       const { life, outlet } = this.#machine;
       return (
         life !== null &&
-        !this.#machine.isEnding &&
         witness.ledger.open.size === 0 &&
         life.log.head === life.log.durable &&
         (outlet === null || outlet.stored === witness.ledger.seq) &&

@@ -4,7 +4,7 @@
  */
 import type { FactRecord } from '../events/record.ts';
 import type { Appended, Draft, Log, LogBase, OpenedLog, TailCut } from '../log/log.ts';
-import { type LogOptions, openLog } from '../log/open.ts';
+import type { LogOptions } from '../log/open.ts';
 
 export interface LogWatch {
   /** A start has read the log: the checkpoint it began from, all records behind it, and what was cut. */
@@ -13,11 +13,15 @@ export interface LogWatch {
   durable(seq: number): void;
 }
 
-/** Opens the production log under the eyes of `watch`. */
-export async function openWatchedLog(options: LogOptions, watch: LogWatch): Promise<OpenedLog> {
+/** Opens the log, by the production `open`, under the eyes of `watch`. */
+export async function openWatchedLog(
+  open: (options: LogOptions) => Promise<OpenedLog>,
+  options: LogOptions,
+  watch: LogWatch,
+): Promise<OpenedLog> {
   const read: FactRecord[] = [];
   const seen: { base: LogBase | null; cut: TailCut | null } = { base: null, cut: null };
-  const opened = await openLog({
+  const opened = await open({
     ...options,
     onCheckpoint: (checkpoint) => {
       seen.base = checkpoint.base;
