@@ -77,6 +77,8 @@ export interface CheckpointerParts {
   /** Seq of the checkpoint that this life began from; 0 without one. */
   readonly lastSeq: number;
   readonly onTrouble: (message: string, fields: Record<string, unknown>) => void;
+  /** Seq up to which those who read the log from outside have come: what they still need is not moved aside. */
+  readonly readUpTo: () => number;
 }
 
 export class Checkpointer {
@@ -126,14 +128,14 @@ export class Checkpointer {
   }
 
   async #takeNow(): Promise<void> {
-    const { checkpoints, log, pump } = this.#parts;
+    const { checkpoints, log, pump, readUpTo } = this.#parts;
     // Counted from the try on, so that a full disk is not asked at every flush.
     this.#lastSeq = log.durable;
     const { draft, firstNeeded } = await pump.atRest(() => this.#draft());
     this.#lastSeq = draft.seq;
     await log.whenDurable(draft.seq + 1);
     await checkpoints.write(draft);
-    await checkpoints.retire(firstNeeded - 1);
+    await checkpoints.retire(Math.min(firstNeeded - 1, readUpTo()));
   }
 
   /** In one turn: the boundary, the folds, and the fact that binds them to the chain. */

@@ -69,6 +69,8 @@ export interface ControllerParts {
   ) => Promise<OpenedLog>;
   /** Where checkpoints go; without it none are taken. */
   readonly checkpoints?: Checkpoints;
+  /** Seq up to which publication has come; segments behind it are not moved aside. Without it nobody publishes. */
+  readonly publishedSeq?: () => number;
   /** Kills guests of former lives and waits until they are gone. */
   readonly killFormerGuests: () => Promise<number>;
   readonly startBackend: () => Promise<Backend>;
@@ -169,7 +171,8 @@ export class Controller {
     this.#checkpointer = this.#checkpointerOf(parts, { state, actors: cast.all, gate, views });
   }
 
-  #checkpointerOf({ checkpoints, settings, sha256, onTrouble }: ControllerParts, folds: LifeFolds) {
+  #checkpointerOf(parts: ControllerParts, folds: LifeFolds): Checkpointer | null {
+    const { checkpoints, publishedSeq, settings, sha256, onTrouble } = parts;
     if (!checkpoints) return null;
     return new Checkpointer({
       folds,
@@ -181,6 +184,7 @@ export class Controller {
       everyFacts: settings.checkpointFacts,
       lastSeq: this.fromSeq,
       onTrouble: onTrouble ?? (() => undefined),
+      readUpTo: publishedSeq ?? (() => Number.MAX_SAFE_INTEGER),
     });
   }
 

@@ -11,7 +11,6 @@ import { loadOrMakeKey } from './attestation/keys.ts';
 import { bannerOf } from './banner.ts';
 import { openBlobs } from './blobs/blobs.ts';
 import { startCollector } from './blobs/collector.ts';
-import { foldsVersion } from './checkpointing.ts';
 import { randomIds, systemClock } from './clock.ts';
 import { readFleet, type Settings } from './config.ts';
 import { Controller, type ControllerParts } from './controller.ts';
@@ -23,15 +22,12 @@ import { Door } from './intake/door.ts';
 import { startHttp } from './intake/http.ts';
 import { startNatsIntake } from './intake/nats.ts';
 import { Lives } from './lives.ts';
-import { CheckpointFiles } from './log/checkpoints.ts';
-import { nodeDigest, nodeSha256 } from './log/hash-node.ts';
+import { nodeSha256 } from './log/hash-node.ts';
 import { Heads, headType } from './log/heads.ts';
 import { lockDataDirectory } from './log/lock.ts';
-import type { Log } from './log/log.ts';
-import { openMemoryLog } from './log/memory.ts';
 import { nodeDisk } from './log/node-disk.ts';
-import { openLog } from './log/open.ts';
 import { openHead } from './log/verify.ts';
+import { logOf } from './log-on-disk.ts';
 import { createLogger } from './observe/logger.ts';
 import { createMetrics } from './observe/metrics.ts';
 import { createTraces } from './observe/trace.ts';
@@ -99,9 +95,17 @@ async function assemble(
   const traces = createTraces({ sha256: nodeSha256 });
   const windows = createWindows({ clock, onError: (error) => logger('error', String(error)) });
   stops.push(async () => windows.stop());
+  let bus: Bus | null = null;
+  let stopScrub = (): void => undefined;
+  stops.push(async () => stopScrub());
   const begin = partsOf(settings, dataDirectory, {
     blobs,
     heads,
+    onScrub: (stop) => {
+      stopScrub();
+      stopScrub = stop;
+    },
+    publishedSeq: () => bus?.publishedSeq() ?? (settings.nats ? 0 : Number.MAX_SAFE_INTEGER),
     logger,
     metrics,
     sign: (claims) => controllerKey.sign(claims, 'berth-report+jws'),
@@ -153,8 +157,9 @@ async function assemble(
   stops.push(() => http.stop());
   if (settings.nats) {
     const stateFile = join(dataDirectory, 'publication.json');
-    const bus = await startBus({ settings, door, life, logger, clock, stateFile });
-    stops.push(() => bus.stop());
+    const started = await startBus({ settings, door, life, logger, clock, stateFile });
+    bus = started;
+    stops.push(() => started.stop());
   }
   // The door first says 503, then the jobs end, then the ways in close: a client hears why.
   const stop = once(async () => {
@@ -192,9 +197,13 @@ function partsOf(
     logger,
     metrics,
     observe,
+    onScrub,
+    publishedSeq,
     sign,
-  }: Required<Pick<ControllerParts, 'blobs' | 'sign' | 'observe'>> & {
+  }: Required<Pick<ControllerParts, 'blobs' | 'observe' | 'publishedSeq' | 'sign'>> & {
     readonly heads: Heads;
+    /** Told how the reading of old history is stopped; a new life's takes the place of the former's. */
+    readonly onScrub: (stop: () => void) => void;
     readonly logger: ReturnType<typeof createLogger>;
     readonly metrics: ReturnType<typeof createMetrics>;
   },
@@ -234,7 +243,16 @@ function partsOf(
         version,
       },
       defer: setImmediate,
-      ...logOf({ settings, dataDirectory, trustedSeq, logger, heads, timed: (log) => metrics.timed(log) }),
+      ...logOf({
+        settings,
+        dataDirectory,
+        trustedSeq,
+        logger,
+        heads,
+        onScrub,
+        timed: (log) => metrics.timed(log),
+      }),
+      publishedSeq,
       observe,
       killFormerGuests: () => killFormerRunners(runnersDirectory),
       startBackend: () =>
@@ -253,52 +271,10 @@ function partsOf(
     });
 }
 
-interface LogOfParts {
-  readonly settings: Settings;
-  readonly dataDirectory: string;
-  readonly trustedSeq: number | null;
-  readonly logger: ReturnType<typeof createLogger>;
-  readonly heads: Heads;
-  readonly timed: (log: Log) => Log;
-}
-
-/** The log of one life, and where its checkpoints go. */
-function logOf({
-  settings,
-  dataDirectory,
-  trustedSeq,
-  logger,
-  heads,
-  timed,
-}: LogOfParts): Pick<ControllerParts, 'openLog' | 'checkpoints'> {
-  const sha256 = nodeSha256;
-  if (settings.log === 'memory') {
-    const opened = openMemoryLog({ sha256 });
-    return { openLog: async () => ({ ...opened, log: timed(opened.log) }) };
-  }
-  const place = { dir: join(dataDirectory, 'log'), disk: nodeDisk, sha256 };
-  const checkpoints = new CheckpointFiles({
-    ...place,
-    retiring: settings.retireSegments ? nodeDigest : null,
-  });
-  return {
-    checkpoints,
-    openLog: async (onRecords, onCheckpoint) => {
-      const opened = await openLog({
-        ...place,
-        checkpoints,
-        version: foldsVersion,
-        onCheckpoint,
-        onRecords,
-        onCut: (cut) => logger('error', 'cut from the end of the log', { cut }),
-        onTrouble: (message, fields) => logger('warn', message, fields),
-        signed: heads.newest?.head ?? null,
-        ...(trustedSeq === null ? {} : { trustedSeq }),
-      });
-      heads.attach(opened.log);
-      return { ...opened, log: timed(opened.log) };
-    },
-  };
+interface Bus {
+  /** Seq of the last fact that NATS is known to hold. */
+  publishedSeq(): number;
+  stop(): Promise<void>;
 }
 
 interface BusParts {
@@ -311,14 +287,7 @@ interface BusParts {
 }
 
 /** NATS, both ways: requests in, facts out. */
-async function startBus({
-  settings,
-  door,
-  life,
-  logger,
-  clock,
-  stateFile,
-}: BusParts): Promise<{ stop(): Promise<void> }> {
+async function startBus({ settings, door, life, logger, clock, stateFile }: BusParts): Promise<Bus> {
   const servers = settings.nats;
   const intake = await startNatsIntake({
     servers,
@@ -329,6 +298,7 @@ async function startBus({
   });
   const publication = await startPublication({ servers, life, stateFile, logger, clock });
   return {
+    publishedSeq: () => publication.status().publishedSeq,
     async stop() {
       await intake.stop();
       await publication.stop();

@@ -277,8 +277,10 @@ async function main(args: readonly string[]): Promise<number> {
   return faults.length === 0 ? 0 : 1;
 }
 
-// Not awaited here: `diagnose.ts` imports this file and would wait for it for ever.
-if (process.argv[1] && realpathSync(process.argv[1]) === import.meta.filename)
+// Not awaited here: `diagnose.ts` imports this file and would wait for it for ever. The name is asked for as well, for
+// in a bundle every file is the one that was started.
+const started = process.argv[1] ?? '';
+if (basename(started) === 'verify.ts' && realpathSync(started) === import.meta.filename)
   void main(process.argv.slice(2)).then((code) => {
     process.exitCode = code;
   });
