@@ -21,6 +21,7 @@ import type { Pump } from './jobs/pump.ts';
 import { jobIdOf, restoreState, type State } from './jobs/state.ts';
 import type { Checkpoint, CheckpointDraft, Checkpoints, Folds } from './log/checkpoint.ts';
 import type { Log } from './log/log.ts';
+import { fromTheBeginning, lifeOf, type ReplayFrom } from './log/replay.ts';
 import type { SavedViews, Views } from './views/views.ts';
 
 /**
@@ -63,6 +64,15 @@ export function restoreFolds(folds: Folds, { state, actors, gate, views }: LifeF
     scheduler: thaw(folds['scheduler']),
   };
   views.restore(saved);
+}
+
+/** Where a replay begins that has this checkpoint. Thawed once for each taker, as above. */
+export function replayFrom({ base, folds }: Checkpoint): ReplayFrom {
+  const begin = fromTheBeginning();
+  restoreState(begin.state, thaw(folds['host']) as State);
+  for (const actor of begin.deciders) actor.restore(thaw(folds[actor.name]));
+  const { epoch, configured } = begin.state.controller;
+  return { ...begin, seq: base.seq, life: lifeOf(epoch, configured) };
 }
 
 export interface CheckpointerParts {

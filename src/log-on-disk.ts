@@ -3,7 +3,7 @@
  * the composition root, apart from `main.ts` only so that both can be read at one go.
  */
 import { join } from 'node:path';
-import { foldsVersion } from './checkpointing.ts';
+import { foldsVersion, replayFrom } from './checkpointing.ts';
 import { systemClock } from './clock.ts';
 import type { Settings } from './config.ts';
 import type { ControllerParts } from './controller.ts';
@@ -14,8 +14,10 @@ import type { Log } from './log/log.ts';
 import { openMemoryLog } from './log/memory.ts';
 import { nodeDisk } from './log/node-disk.ts';
 import { openLog } from './log/open.ts';
+import { fromTheBeginning } from './log/replay.ts';
 import { startScrub } from './log/scrub.ts';
 import type { createLogger } from './observe/logger.ts';
+import { startReplayCheck } from './replay-check.ts';
 
 export interface LogOfParts {
   readonly settings: Settings;
@@ -23,7 +25,10 @@ export interface LogOfParts {
   readonly trustedSeq: number | null;
   readonly logger: ReturnType<typeof createLogger>;
   readonly heads: Heads;
-  readonly onScrub: (stop: () => void) => void;
+  /** Told how the checks in the background are stopped. */
+  readonly onChecking: (stop: () => void) => void;
+  /** A decision of a former life comes out otherwise. */
+  readonly onDivergence: () => void;
   readonly timed: (log: Log) => Log;
 }
 
@@ -34,7 +39,8 @@ export function logOf({
   trustedSeq,
   logger,
   heads,
-  onScrub,
+  onChecking,
+  onDivergence,
   timed,
 }: LogOfParts): Pick<ControllerParts, 'openLog' | 'checkpoints'> {
   const sha256 = nodeSha256;
@@ -50,14 +56,14 @@ export function logOf({
   return {
     checkpoints,
     openLog: async (onRecords, onCheckpoint) => {
-      let fromSeq = 0;
+      let from = fromTheBeginning();
       const opened = await openLog({
         ...place,
         checkpoints,
         version: foldsVersion,
         onCheckpoint: (checkpoint) => {
-          fromSeq = checkpoint.base.seq;
           onCheckpoint(checkpoint);
+          from = replayFrom(checkpoint);
         },
         onRecords,
         onCut: (cut) => logger('error', 'cut from the end of the log', { cut }),
@@ -66,7 +72,13 @@ export function logOf({
         ...(trustedSeq === null ? {} : { trustedSeq }),
       });
       heads.attach(opened.log);
-      onScrub(scrubHistory({ ...place, upToSeq: fromSeq, logger }));
+      const { log } = opened;
+      const stopScrub = scrubHistory({ ...place, upToSeq: from.seq, logger });
+      const stopCheck = checkDecisions({ log, from, upToSeq: log.head, logger, onDivergence });
+      onChecking(() => {
+        stopScrub();
+        stopCheck();
+      });
       return { ...opened, log: timed(opened.log) };
     },
   };
@@ -89,4 +101,31 @@ function scrubHistory({ logger, ...place }: History): () => void {
     .then((seq) => logger('debug', 'history is verified', { upToSeq: seq }))
     .catch((error: unknown) => logger('warn', 'history could not be read', { error: String(error) }));
   return () => scrub.stop();
+}
+
+interface Decisions extends Pick<Parameters<typeof startReplayCheck>[0], 'log' | 'from' | 'upToSeq'> {
+  readonly logger: LogOfParts['logger'];
+  readonly onDivergence: LogOfParts['onDivergence'];
+}
+
+/** Makes the decisions of former lives again, in the background. */
+function checkDecisions({ logger, onDivergence, ...what }: Decisions): () => void {
+  const check = startReplayCheck({
+    ...what,
+    clock: systemClock,
+    onDivergence: ({ seq, subject, reason, life }) => {
+      onDivergence();
+      logger('warn', 'a decision in the log comes out otherwise now; see berth log replay', {
+        seq,
+        subject,
+        reason,
+        life,
+      });
+    },
+  });
+  check.done
+    .then((decisions) => logger('debug', 'decisions are replayed', { decisions }))
+    // The log of a life that has ended can't be read: the next life begins anew.
+    .catch((error: unknown) => logger('debug', 'decisions could not be replayed', { error: String(error) }));
+  return () => check.stop();
 }

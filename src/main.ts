@@ -96,14 +96,14 @@ async function assemble(
   const windows = createWindows({ clock, onError: (error) => logger('error', String(error)) });
   stops.push(async () => windows.stop());
   let bus: Bus | null = null;
-  let stopScrub = (): void => undefined;
-  stops.push(async () => stopScrub());
+  let stopChecks = (): void => undefined;
+  stops.push(async () => stopChecks());
   const begin = partsOf(settings, dataDirectory, {
     blobs,
     heads,
-    onScrub: (stop) => {
-      stopScrub();
-      stopScrub = stop;
+    onChecking: (stop) => {
+      stopChecks();
+      stopChecks = stop;
     },
     publishedSeq: () => bus?.publishedSeq() ?? (settings.nats ? 0 : Number.MAX_SAFE_INTEGER),
     logger,
@@ -197,13 +197,13 @@ function partsOf(
     logger,
     metrics,
     observe,
-    onScrub,
+    onChecking,
     publishedSeq,
     sign,
   }: Required<Pick<ControllerParts, 'blobs' | 'observe' | 'publishedSeq' | 'sign'>> & {
     readonly heads: Heads;
-    /** Told how the reading of old history is stopped; a new life's takes the place of the former's. */
-    readonly onScrub: (stop: () => void) => void;
+    /** Told how the checks in the background are stopped; those of a new life take the place of the former's. */
+    readonly onChecking: (stop: () => void) => void;
     readonly logger: ReturnType<typeof createLogger>;
     readonly metrics: ReturnType<typeof createMetrics>;
   },
@@ -249,7 +249,8 @@ function partsOf(
         trustedSeq,
         logger,
         heads,
-        onScrub,
+        onChecking,
+        onDivergence: () => metrics.observeReplay(1),
         timed: (log) => metrics.timed(log),
       }),
       publishedSeq,

@@ -8,24 +8,15 @@
  * letters. Test: `test/cli/log.test.ts`, `test/golden.test.ts`.
  */
 import { type Cast, castAround, stateText } from '../cast.ts';
-import { foldsVersion } from '../checkpointing.ts';
+import { foldsVersion, replayFrom } from '../checkpointing.ts';
 import { systemClock } from '../clock.ts';
 import { BerthError } from '../errors.ts';
 import type { FactData } from '../events/facts.ts';
 import { thaw } from '../events/frozen.ts';
 import type { FactRecord } from '../events/record.ts';
-import { restoreState, type State } from '../jobs/state.ts';
-import type { Checkpoint } from '../log/checkpoint.ts';
 import type { Candidate } from '../log/checkpoints.ts';
 import { nodeSha256 } from '../log/hash-node.ts';
-import {
-  type Divergence,
-  fromTheBeginning,
-  type Life,
-  lifeOf,
-  Replayer,
-  type ReplayFrom,
-} from '../log/replay.ts';
+import { type Divergence, fromTheBeginning, type Life, Replayer } from '../log/replay.ts';
 
 /** Divergences that are kept; more are counted. */
 const divergencesMax = 1_000;
@@ -90,7 +81,7 @@ export class Refold {
   #halted = false;
 
   constructor({ all = false, from }: RefoldOptions = {}) {
-    const begin = from ? restored(from.checkpoint) : fromTheBeginning();
+    const begin = from ? replayFrom(from.checkpoint) : fromTheBeginning();
     this.#replayer = new Replayer(begin);
     this.#cast = castAround(begin.state, muted);
     if (from) for (const actor of this.#cast.all) actor.restore(thaw(from.checkpoint.folds[actor.name]));
@@ -168,15 +159,6 @@ export class Refold {
       halted: this.#halted,
     };
   }
-}
-
-/** Folds as a checkpoint holds them. Thawed once for each taker: no two may share a Map. */
-function restored({ base, folds }: Checkpoint): ReplayFrom {
-  const begin = fromTheBeginning();
-  restoreState(begin.state, thaw(folds['host']) as State);
-  for (const actor of begin.deciders) actor.restore(thaw(folds[actor.name]));
-  const { epoch, configured } = begin.state.controller;
-  return { ...begin, seq: base.seq, life: lifeOf(epoch, configured) };
 }
 
 /** A checkpoint is only used when the fact behind it names its digest. */
