@@ -96,14 +96,14 @@ async function assemble(
   const windows = createWindows({ clock, onError: (error) => logger('error', String(error)) });
   stops.push(async () => windows.stop());
   let bus: Bus | null = null;
-  let stopChecks = (): void => undefined;
-  stops.push(async () => stopChecks());
+  const checks = { stop: (): void => undefined };
+  stops.push(async () => checks.stop());
   const begin = partsOf(settings, dataDirectory, {
     blobs,
     heads,
     onChecking: (stop) => {
-      stopChecks();
-      stopChecks = stop;
+      checks.stop();
+      checks.stop = stop;
     },
     publishedSeq: () => bus?.publishedSeq() ?? (settings.nats ? 0 : Number.MAX_SAFE_INTEGER),
     logger,
