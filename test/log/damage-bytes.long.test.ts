@@ -1,4 +1,4 @@
-/** One bit, drawn by chance, of every byte of 64 KiB logs. The slice for every day: `damage.test.ts`. */
+/** One bit, drawn by chance, of every byte of a 64 KiB log. The slice for every day: `damage.test.ts`. */
 import * as assert from 'uvu/assert';
 import { seed, suite } from '../suite.ts';
 import { flipAndJudge, specimen } from './damage.ts';
@@ -7,7 +7,6 @@ import { numbers } from './drafts.ts';
 const t = suite('damage, every byte');
 
 for (const [what, options] of [
-  ['in use', { bytesMin: 65_536 }],
   ['of several segments', { bytesMin: 65_536, segmentBytesMax: 10_000 }],
 ] as const) {
   t(
