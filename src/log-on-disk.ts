@@ -71,7 +71,6 @@ export function logOf({
         signed: heads.newest?.head ?? null,
         ...(trustedSeq === null ? {} : { trustedSeq }),
       });
-      heads.attach(opened.log);
       const { log } = opened;
       const stopScrub = scrubHistory({ ...place, upToSeq: from.seq, logger });
       const stopCheck = checkDecisions({ log, from, upToSeq: log.head, logger, onDivergence });

@@ -119,6 +119,8 @@ async function assemble(
     clock,
     logger,
     onBegin: ({ log, views }) => {
+      // Not before: what a life wrote that did not come up is dropped by the next, and a head must never be.
+      heads.attach(log);
       traces.live(log.epoch);
       windows.attach(views);
     },
