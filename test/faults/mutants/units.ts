@@ -39,6 +39,7 @@ const leftOut: readonly { readonly pattern: RegExp; readonly why: string }[] = [
     pattern: /^(?:log\/lock|executor\/(?:processes|containment|pool|hostile-runner))/,
     why: 'starts processes',
   },
+  { pattern: /^log\/replay/, why: 'random histories with crashes: a simulator of its own' },
   { pattern: /nats/, why: 'starts a NATS server' },
   { pattern: /^intake\/(?:http|sse|limits|openapi|crowd|jobs|routes)\./, why: 'starts an HTTP server' },
 ];
@@ -93,6 +94,7 @@ export async function unitsCatch(copy: string, changed: readonly string[]): Prom
   if (files.length === 0) return null;
   const child = spawn(process.execPath, ['--import', 'tsx', 'test/faults/mutants/drive-units.ts', ...files], {
     cwd: copy,
+    env: { ...process.env, BERTH_SEED: unitSeed },
     stdio: ['ignore', 'pipe', 'pipe'],
     detached: true,
   });
