@@ -56,6 +56,13 @@ export function foundInTable(): ReadonlyMap<string, { readonly seed: number; rea
   );
 }
 
+/** Bugs that a unit test caught: they say nothing about the simulator. */
+export function caughtInTable(): string[] {
+  const text = readFileSync(page, 'utf8');
+  const rows = text.slice(text.indexOf(begin), text.indexOf(end)).matchAll(/^\| `([\w-]+)` .*\| FAIL +\|/gm);
+  return [...rows].map(([, name]) => name!);
+}
+
 const rowPattern = /^\| `([\w-]+)` .*\| +([\d,]+) \| +\d+ \| +(\d+) \|$/gm;
 
 const cellsOf = ({ mutant, caughtBy, hunt }: Row): string[] => [
