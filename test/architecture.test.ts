@@ -52,7 +52,7 @@ const compositionRoots: Paths = [
   'src/main.ts',
   'src/log-on-disk.ts',
   'src/cli/',
-  'src/simulate/machine.ts',
+  'src/simulate/process.ts',
   'src/dashboard/main.ts',
   'src/demo/judge-main.ts',
 ];

@@ -252,7 +252,7 @@ function wantedJob(random: Random, { options }: ClientParts): Wanted {
     attempts: { max: 1 + random.below(3), backoffMs: random.pick([0, 20, 100]) },
     limits: {
       queueMs: random.pick([150, 1_000, 5_000]),
-      startMs: random.pick([40, 150]),
+      startMs: random.pick([40, 150, 2_000]),
       wallMs: random.pick([60, 200]),
     },
   };

@@ -102,6 +102,10 @@ export class SimulatedDisk {
   readonly injected: FaultCounts = {};
   /** Told of each call before it does anything. May throw, then the call fails so; or crash the disk, then it never ends. */
   onCall: (call: DiskCall, nth: number) => void = () => undefined;
+  /** Told of each fault that is injected, of each file that became shorter, and how far one was written to. */
+  onFault: () => void = () => undefined;
+  onTruncate: (path: string, from: number, to: number) => void = () => undefined;
+  onWrite: (path: string, end: number) => void = () => undefined;
 
   constructor(parts: SimulatedDiskParts) {
     this.#parts = parts;
@@ -117,7 +121,7 @@ export class SimulatedDisk {
       open: (path, create) => {
         const call = (): Call =>
           create && !this.#names.has(path) ? this.#whole('open', () => this.#create(path)) : reading();
-        return run(call, () => this.#file(life, this.#names.get(path)));
+        return run(call, () => this.#file(life, path, this.#names.get(path)));
       },
       readSync: (path) => this.bytes(path),
       rename: (from, to) => run(() => this.#whole('rename', () => this.#names.rename(from, to)), nothingDone),
@@ -207,6 +211,7 @@ export class SimulatedDisk {
   #strikes(share: number, name: string): boolean {
     if (share === 0 || this.healed || this.#parts.random() >= share) return false;
     this.injected[name] = (this.injected[name] ?? 0) + 1;
+    this.onFault();
     return true;
   }
 
@@ -232,17 +237,26 @@ export class SimulatedDisk {
     return { kind: 'syncFolder', apply, part: null, fault };
   }
 
-  #file(life: number, pages: Pages): DiskFile {
+  #file(life: number, path: string, pages: Pages): DiskFile {
     const run = <T>(call: () => Call, result: () => T): Promise<T> => this.#run(life, call, result);
     return {
       size: () => run(reading, () => pages.length),
       read: (position, length) => run(reading, () => pages.read(position, length)),
       readSync: (position, length) => pages.read(position, length),
-      write: (bytes, position) => run(() => this.#write(pages, bytes.slice(), position), nothingDone),
+      write: (bytes, position) => {
+        this.onWrite(path, position + bytes.length);
+        return run(() => this.#write(pages, bytes.slice(), position), nothingDone);
+      },
       datasync: () => run(() => this.#datasync(pages), nothingDone),
-      truncate: (length) => run(() => this.#whole('truncate', () => pages.truncate(length)), nothingDone),
+      truncate: (length) =>
+        run(() => this.#whole('truncate', () => this.#truncate(path, pages, length)), nothingDone),
       close: () => run(reading, nothingDone),
     };
+  }
+
+  #truncate(path: string, pages: Pages, length: number): void {
+    this.onTruncate(path, pages.length, length);
+    pages.truncate(length);
   }
 
   #write(pages: Pages, bytes: Uint8Array, position: number): Call {

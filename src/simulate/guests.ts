@@ -32,6 +32,8 @@ interface GuestParts {
 export class Guests {
   /** From now on guests start and exit. Those that hang by themselves may still come: their deadline ends them. */
   healed = false;
+  /** How many did not hear their kill so far. */
+  deaf = 0;
   readonly #alive = new Set<number>();
   readonly #parts: GuestParts;
 
@@ -176,6 +178,7 @@ class SimulatedRun implements Run {
       // It had exited when the signal came; the result was on its way.
       this.#after(random.between(0, 3), () => this.#exit(0, 8));
     } else if (by === 'order' && guests.strikes(faults.deafRunners, 'deafRunners')) {
+      guests.deaf += 1;
       // Stuck in the kernel: gone before lease and grace are over, and nobody sees it go.
       this.#after(random.between(10, killWaitMs - 10), () => guests.died(this.fence));
       this.#after(killWaitMs * random.pick([1, 2]), () =>

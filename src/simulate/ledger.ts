@@ -7,6 +7,8 @@
  * I14 no success after a cancel · I15 one job a key · I17 no timer before its time.
  * Each record costs the same however long the history is. Test: `test/simulate/ledger.test.ts`.
  */
+
+import { notInFleet } from '../configure.ts';
 import { checkedData, type FactData, isFactType, type Slot, type TenantTerms } from '../events/facts.ts';
 import { type FactRecord, genesis, sealRecord } from '../events/record.ts';
 import { nodeSha256 } from '../log/hash-node.ts';
@@ -78,7 +80,11 @@ export class Ledger {
   readonly #held = new Map<string, string | null>();
   #retainedMax = Number.POSITIVE_INFINITY;
   readonly #taken = new Map<string, string>();
-  readonly #drained = new Set<string>();
+  /** GPUs that take nothing new, with the reason. */
+  readonly #drained = new Map<string, string>();
+  /** Jobs that the last clean stop has left running. */
+  #leftRunning = Number.POSITIVE_INFINITY;
+  #stoppedSeq = 0;
   readonly #terms = new Map<string, TenantTerms>();
   readonly #usage = new Map<string, Usage>();
   readonly #keys = new Map<string, string>();
@@ -90,7 +96,7 @@ export class Ledger {
   seq = 0;
 
   /** GPUs that take nothing new. */
-  get drained(): ReadonlySet<string> {
+  get drained(): ReadonlyMap<string, string> {
     return this.#drained;
   }
 
@@ -107,8 +113,30 @@ export class Ledger {
       this.#forget();
     } else if (type === 'tenant.added' || type === 'tenant.changed')
       this.#terms.set(name, (data as FactData<'tenant.added'>).terms);
-    else if (type === 'slot.drained') this.#drained.add(name);
-    else if (type === 'slot.restored') this.#drained.delete(name);
+    else if (type === 'slot.drained') this.#drained.set(name, (data as FactData<'slot.drained'>).reason);
+    else if (type === 'slot.restored') this.#restored(name, data as FactData<'slot.restored'>);
+    else if (type === 'controller.stopped') {
+      this.#leftRunning = (data as FactData<'controller.stopped'>).running;
+      this.#stoppedSeq = record.seq;
+    }
+  }
+
+  /** A start gives back what only the fleet setting had taken out, never what a person did. */
+  #restored(gpu: string, { reason }: FactData<'slot.restored'>): void {
+    const drained = this.#drained.get(gpu);
+    law(
+      reason !== notInFleet || drained === notInFleet,
+      'I6',
+      `a start restores ${gpu}, drained: ${drained}`,
+    );
+    this.#drained.delete(gpu);
+  }
+
+  /** A guest that runs on behind a clean stop is one that its fact has counted. */
+  #lost(id: string, fence: number): void {
+    if (fence > this.#stoppedSeq) return;
+    law(this.#leftRunning > 0, 'I19', `${id} is lost, and the controller had stopped with no job running`);
+    this.#leftRunning -= 1;
   }
 
   #chain(record: FactRecord): void {
@@ -146,6 +174,7 @@ export class Ledger {
     this.#attempt(job, id, fact, record);
     if (fact === 'attested') job.affirmed = (record.data as FactData<'job.attested'>).affirms;
     if (fact === 'reserved') law(job.affirmed, 'I13', `${id} gets a slot without an affirming report`);
+    if (fact === 'lost') this.#lost(id, job.fence);
     if (fact === 'cancelRequested') job.cancelled = true;
     if (fact === 'succeeded') law(!job.cancelled, 'I14', `${id} succeeds after its cancel`);
     const stops = fact === 'cancelRequested' && (job.state === 'starting' || job.state === 'running');

@@ -10,43 +10,40 @@
  * Crash points are counted over the whole run: each append, each call of the disk that changes something, each start
  * and kill of a guest, each reply. `crashAt` names some of them; there the power goes.
  */
-import { foldsVersion } from '../checkpointing.ts';
-import { Controller } from '../controller.ts';
+import type { Controller } from '../controller.ts';
 import type { Answer } from '../intake/answer.ts';
-import { Door } from '../intake/door.ts';
+import type { Door } from '../intake/door.ts';
 import { Lives } from '../lives.ts';
-import { CheckpointFiles } from '../log/checkpoints.ts';
-import { nodeDigest, nodeSha256 } from '../log/hash-node.ts';
-import { openLog } from '../log/open.ts';
-import { defaultTerms } from '../tenants/tenants.ts';
 import type { JobView } from '../views/job-view.ts';
 import { SimulatedBlobs } from './blobs.ts';
 import { noDiskFaults, SimulatedDisk } from './disk.ts';
 import { Guests } from './guests.ts';
-import type { Kernel, Mortal } from './kernel.ts';
+import { rot, rotIsSeen } from './keeping.ts';
+import type { Kernel } from './kernel.ts';
 import { killWaitMs, type SimulationOptions, settingsOf } from './options.ts';
 import { Outlet } from './outlet.ts';
+import { beginOf, doorOf, look, newProcess, openCopy, type Process, type ProcessParts } from './process.ts';
 import type { Random } from './random.ts';
-import { type LogWatch, openWatchedLog } from './watched-log.ts';
 import { isWeather } from './weather.ts';
 import { Witness } from './witness.ts';
 
-const dir = '/data/log';
 /** Between the end of a process and the start of the next, ms. */
 const restartMsMax = 200;
 /** What ending in order may take beyond its deadline, ms: `Lives` waits so long for a life, then so long for its end. */
 const closeMs = 3_000;
-/** A disk call that hangs, ms. */
-const hangMs = 1_500;
+/** After a fault of the disk, the crash that comes with it, ms. */
+const bundleMsMax = 1_200;
+/** Held jobs whose facts a start reads. */
+const jobsLookedAt = 3;
+/** What only the writer says: such an answer rests on what was at head when it was decided. */
+const saidByWriter: ReadonlySet<unknown> = new Set([
+  'ERR_IDEMPOTENCY',
+  'ERR_JOB_ENDED',
+  'ERR_NOT_IN_STATE',
+  'ERR_QUEUE_FULL',
+]);
 
 export type CrashKind = 'power' | 'kill';
-
-/** A process of the controller, from its start to its end. */
-interface Process extends Mortal {
-  lives: Lives | null;
-  door: Door | null;
-  ending: boolean;
-}
 
 export class Machine {
   readonly witness: Witness;
@@ -64,10 +61,13 @@ export class Machine {
   readonly #options: SimulationOptions;
   readonly #random: Random;
   readonly #crashAt: ReadonlySet<number>;
+  readonly #parts: ProcessParts;
   #process: Process | null = null;
   #wantsProcess = true;
   /** The last process did not end by itself. */
   #crashed = false;
+  /** The last process has ended in order. */
+  #inOrder = false;
 
   constructor(parts: { kernel: Kernel; options: SimulationOptions; random: Random }) {
     const { kernel, options } = parts;
@@ -98,9 +98,12 @@ export class Machine {
     this.disk = new SimulatedDisk({
       random: () => disk.next(),
       after: (ms, fn) => void kernel.after(ms, fn),
-      faults: { ...noDiskFaults, ...faults, delayMsMax: options.diskMsMax, hangMs },
+      faults: { ...noDiskFaults, ...faults, delayMsMax: options.diskMsMax, hangMs: options.hangMs },
     });
     this.disk.onCall = () => void this.point('disk');
+    this.disk.onFault = () => this.#crashSoon();
+    this.disk.onTruncate = (path, from, to) => this.witness.cuts.truncated(path, from, to);
+    this.disk.onWrite = (path, end) => this.witness.cuts.written(path, end);
     this.outlet = options.publishes
       ? new Outlet({
           kernel,
@@ -118,8 +121,23 @@ export class Machine {
         guestLives: (fence) => this.guests.isAlive(fence),
         guests: this.guests.alive,
         resultIsSafe: (tenant, sha256) => this.blobs.holds(tenant, sha256),
+        excuses: () => (this.disk.injected['hangs'] ?? 0) + this.guests.deaf,
       },
     });
+    this.#parts = {
+      kernel,
+      options,
+      witness: this.witness,
+      disk: this.disk,
+      blobs: this.blobs,
+      guests: this.guests,
+      random: parts.random.fork('ids'),
+      onAppend: () => void this.point('append'),
+      onOpened: () => {
+        if (this.#crashed) this.witness.cover('crash');
+        this.#crashed = false;
+      },
+    };
   }
 
   /** The door, while one is open. */
@@ -155,20 +173,54 @@ export class Machine {
 
   /** Starts the process. */
   start(): void {
-    const process: Process = { alive: true, lives: null, door: null, ending: false };
+    const process = newProcess();
+    this.#inOrder = false;
     this.#process = process;
     this.#wantsProcess = true;
     const clock = this.#kernel.clockOf(process);
-    const begin = this.#beginOf(process);
+    const begin = beginOf(process, this.#parts);
+    this.witness.stops.reset();
     Lives.start({ begin, clock, logger: () => undefined, onBegin: () => this.#served(process) }).then(
       (lives) => {
         process.lives = lives;
         void lives.failed.then((error) => this.#exit(process, error));
-        process.door = this.#doorOf(process, lives);
+        process.door = doorOf(process, lives, this.#parts);
         if (process.alive) this.outlet?.begin(process, lives);
-        if (process.alive) this.onUp();
+        if (!process.alive) return;
+        void look(process, this.#parts, jobsLookedAt);
+        this.onUp();
       },
       (error: Error) => this.#exit(process, error),
+    );
+  }
+
+  /** Everything that the present life holds is read once. */
+  async readAll(): Promise<void> {
+    if (this.#process?.alive) await look(this.#process, this.#parts, Number.POSITIVE_INFINITY);
+  }
+
+  /** While the machine is down: a bit of a copy of its disk rots, and a start from there is tried. */
+  async rotOfACopy(random: Random): Promise<void> {
+    const { kernel, witness } = this.#parts;
+    const disk = new SimulatedDisk({
+      random: () => random.next(),
+      after: (ms, fn) => void kernel.after(ms, fn),
+      faults: noDiskFaults,
+    });
+    for (const path of this.disk.files()) disk.put(path, this.disk.bytes(path));
+    const where = rot(disk, random);
+    if (where === null) return;
+    const signed = this.#process?.heads?.newest?.head ?? null;
+    const opened = await openCopy(disk, signed);
+    witness.count(
+      opened.refused ? 'rot that halts' : opened.cut ? 'rot that is cut' : 'rot that no start reads',
+    );
+    witness.check(() =>
+      rotIsSeen(where, opened, {
+        history: witness.records,
+        inOrder: this.#inOrder,
+        signedSeq: signed?.seq ?? 0,
+      }),
     );
   }
 
@@ -200,17 +252,23 @@ export class Machine {
     const { stopMs } = settingsOf(this.#options);
     const killMs = killWaitMs + stopMs;
     const beganMs = this.#kernel.nowMs;
+    this.witness.stops.signal({ mode, deadlineMs, killMs });
     const failed = await process.lives.drain(mode, deadlineMs, killMs).then(
       () => false,
       () => true,
     );
     if (!process.alive) return;
+    this.#inOrder = !failed;
     const tookMs = this.#kernel.nowMs - beganMs;
     // One timer of patience for the life, one for its end.
     const mostMs = deadlineMs + killMs + 2 * closeMs;
     if (tookMs > mostMs)
       this.witness.fail('I19', `the shutdown took ${tookMs} ms, at most ${mostMs} are allowed`);
     this.witness.count(failed ? 'shutdowns that failed' : 'shutdowns in order');
+    const logFailed = process.lives.current.log.failure !== null;
+    if (failed) this.witness.check(() => this.witness.stops.failed(logFailed));
+    else await process.heads?.finish();
+    if (!process.alive) return;
     await this.outlet?.stop();
     this.#exit(process, null);
   }
@@ -230,100 +288,41 @@ export class Machine {
   #restart(): void {
     if (!this.#wantsProcess) return;
     this.#kernel.after(this.#random.between(0, restartMsMax), () => {
-      if (!this.#process?.alive) this.start();
+      if (this.#process?.alive) return;
+      this.#spoilCheckpoint();
+      this.start();
     });
+  }
+
+  /** Faults come in bundles: what made a disk call fail soon takes the process, or the machine, as well. */
+  #crashSoon(): void {
+    const { kernel } = this.#parts;
+    if (!this.#random.chance(this.#options.faults.crashAfterFaults) || this.#healed) return;
+    this.witness.count('fault crashAfterFaults');
+    kernel.after(this.#random.between(0, bundleMsMax), () => {
+      if (this.#healed) return;
+      this.crash(this.#random.pick(['power', 'kill']));
+      // And again, when what was read after the first has just been promised.
+      if (this.#random.chance(0.5))
+        kernel.after(this.#random.between(0, bundleMsMax), () => this.#healed || this.crash('power'));
+    });
+  }
+
+  /** While the machine is down a bit of the newest checkpoint turns. The one before it, and the log, lead to the same state. */
+  #spoilCheckpoint(): void {
+    const struck = this.#random.chance(this.#options.faults.spoiltCheckpoints) && !this.#healed;
+    const draw = this.#random.next();
+    const found = this.disk.files().filter((path) => /\/checkpoint-\d{20}\.json$/.test(path));
+    const newest = found.at(-1);
+    if (!struck || newest === undefined || found.length < 2) return;
+    this.witness.count('fault spoiltCheckpoints');
+    this.disk.flip(newest, Math.floor(draw * this.disk.bytes(newest).length * 8));
   }
 
   #served(process: Process): void {
     if (!process.alive) return;
     this.witness.count('lives that came up');
     this.witness.serving(true);
-  }
-
-  #beginOf(
-    process: Process,
-  ): (trusted: number | null, onFault: (error: unknown) => void) => Promise<Controller> {
-    const { blobs, guests, witness } = this;
-    const settings = settingsOf(this.#options);
-    return async (trustedSeq, onFault) => {
-      witness.count('lives begun');
-      const checkpoints = new CheckpointFiles({
-        dir,
-        disk: this.disk.mount(),
-        sha256: nodeSha256,
-        retiring: this.#options.retires ? nodeDigest : null,
-      });
-      const life = await Controller.begin({
-        clock: this.#kernel.clockOf(process),
-        sha256: nodeSha256,
-        blobs: blobs.storeOf(process),
-        sign: async () => 'simulated-report',
-        settings,
-        defer: (fn) => {
-          if (process.alive) this.#kernel.after(0, fn, process);
-        },
-        checkpoints,
-        openLog: (onRecords, onCheckpoint) =>
-          openWatchedLog(
-            openLog,
-            {
-              dir,
-              disk: this.disk.mount(),
-              sha256: nodeSha256,
-              segmentBytesMax: this.#options.segmentBytesMax,
-              checkpoints,
-              version: foldsVersion,
-              onRecords,
-              onCheckpoint,
-              ...(trustedSeq === null ? {} : { trustedSeq }),
-            },
-            this.#watchOf(process),
-          ),
-        killFormerGuests: () => guests.killFormer(process),
-        startBackend: async () => guests.backendOf(process, this.#options.runners),
-        acceptTornTail: true,
-        onFault: (error) => {
-          if (!process.alive) return;
-          witness.count('lives that failed');
-          witness.serving(false);
-          if (!isWeather(error)) witness.fail('rule', (error as Error).stack ?? String(error));
-          onFault(error);
-        },
-      });
-      if (process.alive) witness.recovered(life.recovered);
-      return life;
-    };
-  }
-
-  #watchOf(process: Process): LogWatch {
-    const { witness } = this;
-    return {
-      opened: (base, records, cut) => {
-        if (process.alive) witness.opened({ base, records, cut });
-        if (process.alive && this.#crashed) witness.cover('crash');
-        this.#crashed = false;
-      },
-      appended: (record) => {
-        if (!process.alive) return;
-        witness.appended(record);
-        this.point('append');
-      },
-      durable: (seq) => {
-        if (process.alive) witness.durable(seq);
-      },
-    };
-  }
-
-  #doorOf(process: Process, lives: Lives): Door {
-    return new Door({
-      life: () => lives.current,
-      admin: { name: 'admin', terms: defaultTerms, keys: [] },
-      blobs: this.blobs.storeOf(process),
-      clock: this.#kernel.clockOf(process),
-      ids: { jobId: () => `job${Math.floor(this.#random.next() * 36 ** 10).toString(36)}` },
-      sha256: nodeSha256,
-      submitsPerSecondMax: 10_000,
-    });
   }
 
   /**
@@ -333,10 +332,15 @@ export class Machine {
   async ask(tenant: string, request: (door: Door) => Promise<Answer> | Answer): Promise<Answer | null> {
     const process = this.#process;
     const { door } = this;
-    if (!process || door === null) return null;
+    const log = process?.lives?.current.log;
+    if (!process || door === null || !log) return null;
+    // Whoever decides later than now rests on at least as much.
+    const { head } = log;
     try {
       const answer = await request(door);
       if (!process.alive) return null;
+      if (answer.status === 202 || saidByWriter.has((answer.body as { code?: string }).code))
+        this.witness.answered(answer.status, log.durable, head);
       if (answer.status < 300) this.witness.told(tenant, answer.body as JobView);
       return this.point('reply') ? answer : null;
     } catch (error) {

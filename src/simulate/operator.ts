@@ -87,7 +87,7 @@ export class Operator {
   #restore(): void {
     const { kernel, machine } = this.#parts;
     const { drained } = machine.witness.ledger;
-    for (const gpu of drained) void this.#note('slot.restored', `slot.${gpu}`, { reason: 'the end' });
+    for (const gpu of drained.keys()) void this.#note('slot.restored', `slot.${gpu}`, { reason: 'the end' });
     if (drained.size > 0 || machine.life === null) kernel.after(againMs, () => this.#restore());
   }
 

@@ -21,6 +21,8 @@ export const usualFaults = {
   crashInRecovery: 0.02,
   shutdownEveryMs: 6_000,
   clockJumpEveryMs: 1_500,
+  spoiltCheckpoints: 0.15,
+  crashAfterFaults: 0.15,
   // The disk
   failedWrites: 0.003,
   fullWrites: 0.002,
@@ -81,17 +83,23 @@ export interface SimulationOptions {
   readonly arrivalMs: number;
   /** Longest time that a call of the disk takes, ms. */
   readonly diskMsMax: number;
+  /** How long a call of the disk takes that hangs, ms. */
+  readonly hangMs: number;
   readonly segmentBytesMax: number;
   /** Ended jobs that the folds keep. */
   readonly retainedMax: number;
   /** Facts between two checkpoints; 0: none are taken. */
   readonly checkpointFacts: number;
+  /** Durable facts between two signed heads. */
+  readonly headEvery: number;
   /** Whether segments of forgotten jobs are moved aside. */
   readonly retires: boolean;
   /** Whether facts are published; never together with `retires`, for what is moved aside unpublished stays so. */
   readonly publishes: boolean;
 }
 
+/** Where the log lies on the simulated disk. */
+export const logFolder = '/data/log';
 /** How long after its kill an unseen guest is surely dead, ms. */
 export const killWaitMs = 300;
 
@@ -131,6 +139,8 @@ export function optionsOf({ seed, jobs, without, crashAt }: RunChoice): Simulati
     segmentBytesMax: size.pick([8 * 1024, 64 * 1024, 1024 * 1024]),
     retainedMax: size.pick([10, 100, 100_000]),
     checkpointFacts: size.pick([0, 50, 300]),
+    headEvery: size.fork('heads').pick([20, 200, 100_000]),
+    hangMs: size.fork('hangs').pick([1_500, 6_000]),
     ...size.pick([
       { retires: true, publishes: false },
       { retires: false, publishes: true },

@@ -136,6 +136,8 @@ class Simulation {
     });
     await this.#run(() => isDown, this.#kernel.nowMs + livenessMsMax);
     const before = ledger.seq;
+    await this.#through(this.#machine.rotOfACopy(this.#checks.fork('rot')));
+    if (this.#violation) return;
     this.#machine.start();
     await this.#run(() => this.#machine.life !== null, this.#kernel.nowMs + livenessMsMax);
     if (this.#machine.life === null) this.#machine.witness.fail('start', 'no life begins on a sound disk');
@@ -153,6 +155,16 @@ class Simulation {
     const { life, witness } = this.#machine;
     if (life === null || this.#violation || life.log.head !== life.log.durable) return;
     witness.atRest({ whole: life.stateText });
+    await this.#through(this.#machine.readAll());
+  }
+
+  /** Lets time pass until `work` is done. */
+  async #through(work: Promise<void>): Promise<void> {
+    let isDone = false;
+    void work.then(() => {
+      isDone = true;
+    });
+    await this.#run(() => isDone, this.#kernel.nowMs + livenessMsMax);
   }
 
   async #run(done: () => boolean, untilMs: number): Promise<string> {

@@ -13,9 +13,11 @@ import { nodeSha256 } from '../log/hash-node.ts';
 import type { LogBase, TailCut } from '../log/log.ts';
 import type { JobView } from '../views/job-view.ts';
 import type { BusMessage } from '../views/publication.ts';
+import { Cuts } from './cuts.ts';
 import type { Kernel } from './kernel.ts';
 import { Ledger, type Moment } from './ledger.ts';
 import { Refold } from './refold.ts';
+import { Stops } from './stops.ts';
 import { law, Violation } from './violation.ts';
 
 interface Pending {
@@ -28,6 +30,8 @@ export interface World {
   guestLives(fence: number): boolean;
   readonly guests: ReadonlySet<number>;
   resultIsSafe(tenant: string, sha256: string): boolean;
+  /** How often something struck that may make a clean stop late. */
+  excuses(): number;
 }
 
 /** What a start found on the disk. */
@@ -56,6 +60,8 @@ export class Witness {
   /** Seq of the last fact that the bus took. */
   #published = 0;
   readonly #refold = new Refold();
+  readonly cuts = new Cuts();
+  readonly stops: Stops;
   readonly #fences = new Set<number>();
   readonly #kernel: Kernel;
   readonly #world: World;
@@ -66,6 +72,7 @@ export class Witness {
   constructor(parts: { kernel: Kernel; world: World }) {
     this.#kernel = parts.kernel;
     this.#world = parts.world;
+    this.stops = new Stops(() => parts.kernel.nowMs, parts.world.excuses);
   }
 
   count(name: string, by = 1): void {
@@ -91,7 +98,10 @@ export class Witness {
   appended(record: FactRecord): void {
     const { nowMs, wallOffsetMs, wallOffsetMsMax } = this.#kernel;
     this.#pending.push({ record, moment: { atMs: nowMs, wallOffsetMs, wallOffsetMsMax } });
-    this.check(() => this.#goneForCertain(record));
+    this.check(() => {
+      this.#goneForCertain(record);
+      this.stops.appended(record);
+    });
   }
 
   /** What a fact says of the world must be so when it is written: the guest is dead, the result is safe. */
@@ -115,19 +125,24 @@ export class Witness {
   durable(seq: number): void {
     let count = 0;
     while (this.#pending[count] && (this.#pending[count] as Pending).record.seq <= seq) count += 1;
-    for (const { moment, record } of this.#pending.splice(0, count)) this.#take(record, moment);
+    for (const { moment, record } of this.#pending.splice(0, count)) this.#take(record, moment, false);
     if (this.#serves) this.#served = this.ledger.seq;
   }
 
-  #take(record: FactRecord, moment: Moment): void {
+  #take(record: FactRecord, moment: Moment, wasRead: boolean): void {
     if (record.seq <= this.ledger.seq) return;
     this.records.push(record);
     this.#moments.push(moment);
     this.#coverCancel(record);
     this.check(() => this.ledger.take(record, moment));
     this.count(record.type);
+    if (record.type === 'controller.recovered') this.#told(record, wasRead);
     if (record.type === 'controller.draining') this.cover('shutdown');
     if (record.type === 'controller.checkpointed') this.count('checkpoints');
+  }
+
+  #told({ data, seq }: FactRecord, wasRead: boolean): void {
+    this.check(() => this.cuts.told(data as FactData<'controller.recovered'>, wasRead, seq));
   }
 
   /** In `releasing` a `cancelled` is the verdict on a cancel that was noted before. */
@@ -165,8 +180,9 @@ export class Witness {
     });
     for (const record of records) {
       if (record.seq <= this.ledger.seq) continue;
-      this.#take(record, moments.get(record.hash) ?? this.#now());
+      this.#take(record, moments.get(record.hash) ?? this.#now(), true);
     }
+    this.counts.set('tails cut', this.cuts.made);
     if (cut) this.count('torn tails');
     if (cut && cut.idCount > 0) this.count('torn tails with readable ids');
   }
@@ -285,6 +301,14 @@ export class Witness {
         `${view.id} is ${job.state}, told: ${view.state}`,
       );
     });
+  }
+
+  /** I18: an answer of the writer, a refusal and a repeat too, waits for all that was at head when it was decided. */
+  answered(status: number, durable: number, headBefore: number): void {
+    this.count('answers of the writer');
+    this.check(() =>
+      law(durable >= headBefore, 'I18', `a ${status} rests on seq ${headBefore}; durable is ${durable}`),
+    );
   }
 
   /** I18: what goes out to the bus is the log's own durable facts, in order, without a gap. */
