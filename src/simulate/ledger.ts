@@ -4,7 +4,7 @@
  *
  * Numbers as in ARCHITECTURE.md: I1 no job disappears · I2 one end · I3 stale fences · I4 fences rise · I5 slots ·
  * I6 drained is free · I7 queue bound · I8 quota · I11 chain · I12 schema and table · I13 attested first ·
- * I14 no success after a cancel · I15 one job a key · I17 no timer before its time.
+ * I9 fair shares, as far as the records show them · I14 no success after a cancel · I15 one job a key · I17 no timer before its time.
  * Each record costs the same however long the history is. Test: `test/simulate/ledger.test.ts`.
  */
 
@@ -12,6 +12,7 @@ import { notInFleet } from '../configure.ts';
 import { checkedData, type FactData, isFactType, type Slot, type TenantTerms } from '../events/facts.ts';
 import { type FactRecord, genesis, sealRecord } from '../events/record.ts';
 import { nodeSha256 } from '../log/hash-node.ts';
+import { FairShares } from './fair-shares.ts';
 import { law } from './violation.ts';
 
 /** From which states a fact may come (first), and to which it leads; null: it stays. CONTRACT, section 4. */
@@ -89,6 +90,7 @@ export class Ledger {
   readonly #usage = new Map<string, Usage>();
   readonly #keys = new Map<string, string>();
   readonly #versions = new Map<string, number>();
+  readonly #shares = new FairShares();
   #queuedMax = 0;
   #waiting = 0;
   #epoch = 0;
@@ -105,9 +107,11 @@ export class Ledger {
     this.#chain(record);
     const { data, subject, type } = record;
     const [kind = '', name = ''] = subject.split('.');
+    if (kind === 'slot' || kind === 'tenant') this.#shares.anew();
     if (kind === 'job') this.#job(record, moment);
     else if (type === 'controller.configured') {
-      const { queuedMax, retainedMax } = data as FactData<'controller.configured'>;
+      const { policy, queuedMax, retainedMax } = data as FactData<'controller.configured'>;
+      this.#shares.policy(policy);
       this.#queuedMax = queuedMax;
       this.#retainedMax = retainedMax ?? Number.POSITIVE_INFINITY;
       this.#forget();
@@ -172,6 +176,7 @@ export class Ledger {
     const [from, to] = table[fact] ?? ['', null];
     law(from.split(' ').includes(job.state), 'I12', `${fact} of ${id} in ${job.state}`);
     this.#attempt(job, id, fact, record);
+    this.#turn(job, id, fact, record);
     if (fact === 'attested') job.affirmed = (record.data as FactData<'job.attested'>).affirms;
     if (fact === 'reserved') law(job.affirmed, 'I13', `${id} gets a slot without an affirming report`);
     if (fact === 'lost') this.#lost(id, job.fence);
@@ -180,6 +185,14 @@ export class Ledger {
     const stops = fact === 'cancelRequested' && (job.state === 'starting' || job.state === 'running');
     this.#enter(job, id, stops ? 'stopping' : (to ?? job.state));
     job.seq = record.seq;
+  }
+
+  #turn({ spec, tenant, slots }: SeenJob, id: string, fact: string, { basis, seq }: FactRecord): void {
+    const shape = `${spec.gpus} x ${spec.slot}`;
+    const roomOf = (name: string) => ({ terms: this.#terms.get(name), ...this.#usageOf(name) });
+    if (fact === 'selected') this.#shares.selected(id, basis, roomOf);
+    else this.#shares.take(fact, id, { tenant, shape, seq });
+    if (fact === 'reserved') this.#shares.placed(shape, slicesOf(slots).length);
   }
 
   #enter(job: SeenJob, id: string, state: string): void {
