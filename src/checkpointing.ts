@@ -28,7 +28,7 @@ import type { SavedViews, Views } from './views/views.ts';
  * Shape and meaning of the folds; rises when either changes, and a checkpoint of another version is not used: the
  * log is then folded anew. `test/golden.test.ts` fails when it was forgotten.
  */
-export const foldsVersion = `folds/1 ${Object.values(machineVersions).join(' ')}`;
+export const foldsVersion = `folds/2 ${Object.values(machineVersions).join(' ')}`;
 
 /** A clean stop leaves a checkpoint when the next start would have at least so many facts to fold. */
 const atStopMin = 1_000;

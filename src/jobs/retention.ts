@@ -2,8 +2,10 @@
  * Retention: which ended jobs the folds still hold.
  *
  * Why forget at all: a fold that keeps every job that ever was grows until it kills its process. What a
- * fold lets go of is not lost, its facts stand in the log; it only is not answered from memory any more,
- * and an idempotency key is good for as long as its job is held.
+ * fold lets go of is not lost, its facts stand in the log; it only is not answered from memory any more.
+ *
+ * Why names outlive their job: a signed request is good for minutes, and a client may repeat itself for as long.
+ * Were its token forgotten with its job, in a burst of ten thousand others, the repetition would be a second job.
  *
  * Why by count and as part of the fold: two folds of one log must forget the same jobs at the same seq, so
  * the rule may rest on facts alone. The bound is one, too: `retainedMax` of `controller.configured`.
@@ -15,9 +17,14 @@ export interface Retained {
   readonly ended: Map<string, number>;
   /** For each held job the names (idempotency key, token id) that stand for it. */
   readonly names: Map<string, readonly string[]>;
+  /** Names whose job is held no more, with the instant, ms since the epoch, up to which they are remembered; oldest first. */
+  readonly orphans: Map<string, number>;
 }
 
-export const newRetained = (): Retained => ({ ended: new Map(), names: new Map() });
+/** Names are remembered at least so long after the last fact of their job, ms: twice what a signed request may be good for. */
+export const namesMsMin = 600_000;
+
+export const newRetained = (): Retained => ({ ended: new Map(), names: new Map(), orphans: new Map() });
 
 /** The job has ended. */
 export function retain({ ended }: Retained, id: string, seq: number): void {
@@ -35,12 +42,22 @@ export function surplusOf({ ended }: Retained, max: number): readonly string[] {
   return surplus;
 }
 
-/** Lets go of one job; returns the names that stood for it. */
-export function forget({ ended, names }: Retained, id: string): readonly string[] {
-  const known = names.get(id) ?? [];
+/** Lets go of one job, whose end was at `endedAtMs`; the names that stood for it stay a while. */
+export function forget({ ended, names, orphans }: Retained, id: string, endedAtMs: number): void {
+  for (const name of names.get(id) ?? []) orphans.set(name, endedAtMs + namesMsMin);
   ended.delete(id);
   names.delete(id);
-  return known;
+}
+
+/** Names that need not be remembered any more at `nowMs`, a fact's own time; they are forgotten here. */
+export function expired({ orphans }: Retained, nowMs: number): readonly string[] {
+  const gone: string[] = [];
+  for (const [name, untilMs] of orphans) {
+    if (untilMs > nowMs) break;
+    gone.push(name);
+  }
+  for (const name of gone) orphans.delete(name);
+  return gone;
 }
 
 /** Puts `entries` into `map`, which is empty: how a fold takes over a saved Map and stays the same object. */

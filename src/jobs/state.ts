@@ -20,7 +20,7 @@ import type { FactData } from '../events/facts.ts';
 import type { FactRecord } from '../events/record.ts';
 import { type Fleet, foldSlotFact, foldSlotMove, type SlotMove, slicesOf } from '../slots/fleet.ts';
 import { foldTenantFact, type Tenants } from '../tenants/tenants.ts';
-import { forget, newRetained, type Retained, refill, retain, surplusOf } from './retention.ts';
+import { expired, forget, newRetained, type Retained, refill, retain, surplusOf } from './retention.ts';
 
 export type Job = Folded<JobState, JobContext>;
 
@@ -98,6 +98,7 @@ export function restoreState(state: State, saved: State): void {
   refill(state.waiting.byTenant, saved.waiting.byTenant);
   refill(state.retained.ended, saved.retained.ended);
   refill(state.retained.names, saved.retained.names);
+  refill(state.retained.orphans, saved.retained.orphans);
   state.controller = saved.controller;
 }
 
@@ -109,19 +110,20 @@ export function fold(state: State, record: FactRecord): Change {
   else if (record.type.startsWith('controller.')) {
     state.controller = foldControllerFact(state.controller, record);
     if (record.type === 'controller.configured')
-      return { record, before: null, after: null, ...thinned(state) };
+      return { record, before: null, after: null, ...thinned(state, record.at) };
   }
   return { record, before: null, after: null };
 }
 
 /** Lets ended jobs go beyond the bound in force, and says which. */
-function thinned(state: State): Pick<Change, 'forgotten'> {
+function thinned(state: State, atMs: number): Pick<Change, 'forgotten'> {
+  for (const name of expired(state.retained, atMs)) state.remembered.delete(name);
   const { configured } = state.controller;
   const forgotten = surplusOf(state.retained, configured?.retainedMax ?? Number.POSITIVE_INFINITY);
   if (forgotten.length === 0) return {};
   for (const id of forgotten) {
+    forget(state.retained, id, state.jobs.get(id)?.context.times.endedAtMs ?? atMs);
     state.jobs.delete(id);
-    for (const name of forget(state.retained, id)) state.remembered.delete(name);
   }
   return { forgotten };
 }
@@ -143,7 +145,7 @@ function foldJobFact(state: State, record: FactRecord): Change {
     rememberNames(state, id, tenant, record.data as FactData<'job.submitted'>);
   if (!isEnd(after.state)) return { record, before, after };
   retain(state.retained, id, record.seq);
-  return { record, before, after, ...thinned(state) };
+  return { record, before, after, ...thinned(state, record.at) };
 }
 
 function rememberNames(

@@ -158,10 +158,11 @@ export function assertSaw(killed: Killed, kills: number): void {
   console.log(`${kills} kills: ${JSON.stringify(killed)}`);
   const { struck } = killed;
   assert.ok(killed.accepted >= kills, `only ${killed.accepted} jobs were accepted`);
+  assert.ok(killed.recoveries >= kills / 3, `only ${killed.recoveries} recoveries`);
+  // A handful of kills may all strike before a guest runs or a client looks; many can't.
+  if (kills < 30) return;
   assert.ok(killed.shown > 0, 'no client was shown an end');
   assert.ok(killed.lost > 0, 'no attempt was lost, so no kill hit a running guest');
-  assert.ok(killed.recoveries >= kills / 3, `only ${killed.recoveries} recoveries`);
-  if (kills < 30) return;
   for (const [moment, count] of Object.entries(struck))
     if (moment !== 'clean') assert.ok(count >= kills / 10, `only ${count} kills struck at ${moment}`);
 }

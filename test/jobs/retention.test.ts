@@ -2,6 +2,7 @@
 import fc from 'fast-check';
 import * as assert from 'uvu/assert';
 import type { Command } from '../../src/jobs/commands.ts';
+import { namesMsMin } from '../../src/jobs/retention.ts';
 import { runs, seed, suite } from '../suite.ts';
 import { Desk, submission } from './desk.ts';
 
@@ -20,17 +21,35 @@ const endOf = (desk: Desk, id: string, key: string | null = null): void => {
   desk.do(cancel(id));
 };
 
-t('the newest ended jobs stay, the oldest go, with their keys', () => {
+t('the newest ended jobs stay, the oldest go', () => {
   const desk = deskOf(3);
   for (let i = 1; i <= 5; i += 1) endOf(desk, `job${i}`, `key${i}`);
   assert.equal([...desk.state.jobs.keys()], ['job3', 'job4', 'job5']);
-  assert.equal(
-    [...desk.state.remembered.values()].map(({ id }) => id),
-    ['job3', 'job4', 'job5'],
-  );
   assert.equal([...desk.state.retained.ended.keys()], ['job3', 'job4', 'job5']);
   assert.is(desk.state.retained.names.size, 3);
 });
+
+t(
+  'a key outlives its job by ten minutes: until then the same job is named, with another digest it is refused',
+  () => {
+    const desk = deskOf(0);
+    endOf(desk, 'first', 'key');
+    assert.not(desk.state.jobs.has('first'));
+    const again = () => desk.handle(submission('second', { key: 'key' }));
+    assert.equal(again(), { same: 'first' });
+    assert.is(
+      desk.refuse(submission('third', { key: 'key', digest: `sha256:${'e'.repeat(64)}` })),
+      'ERR_IDEMPOTENCY',
+    );
+    desk.clock.advance(namesMsMin - 1);
+    endOf(desk, 'other');
+    assert.equal(again(), { same: 'first' });
+    desk.clock.advance(1);
+    endOf(desk, 'another');
+    assert.is(desk.state.remembered.size, 0);
+    assert.ok('seq' in again());
+  },
+);
 
 t('a job that has not ended is never let go', () => {
   const desk = deskOf(0);
