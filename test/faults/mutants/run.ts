@@ -121,7 +121,7 @@ function legendOf(
   const found = rows.filter(({ hunt }) => hunt.found).length;
   const law = clean?.found ? `${clean.found.law} is broken` : 'no law is broken';
   return [
-    `Last run: \`${command}\``,
+    `Last run (each run replaces the rows of its own bugs): \`${command}\``,
     `on ${new Date().toISOString().slice(0, 10)}: ${found} of ${rows.length} found, bound ${lifecyclesMax.toLocaleString('en')} lifecycles each, ${jobsEach}`,
     `jobs a run, seeds from ${seed} on.`,
     ...(clean
