@@ -6,7 +6,7 @@
  * a copy that comes back can be recognised, and with the hash where the chain goes on.
  *
  * The order makes it safe to stop anywhere: verify → line, durably → move, durably. A line whose segment is still
- * there is one that was not moved yet. Test: `test/log/retire.test.ts`.
+ * there is one that was not moved yet, and perhaps one that is on no disk yet. Test: `test/log/retire.test.ts`.
  */
 import type { Sha256 } from '../events/record.ts';
 import type { Disk } from './disk.ts';
@@ -57,7 +57,7 @@ export async function retireSegments(options: RetireOptions): Promise<RetiredSeg
       if (line === undefined) {
         line = await describe(options, segment, next.firstSeq - 1, known.lines.at(-1));
         known = await append(options, known, line);
-      }
+      } else if (moved.length === 0) await writeAgain(options, known);
       await move(options, segment, line);
       moved.push(line);
     }
@@ -111,6 +111,22 @@ async function append(
   }
   await disk.syncFolder(dir);
   return { lines: [...lines, line], bytes: bytes + text.length };
+}
+
+/**
+ * All lines once more, as they are, and durably. Why: what was read may be in memory alone, after a sync that failed or a
+ * kill before it; the kernel then takes its pages for clean, and a segment would go whose line no disk holds.
+ */
+async function writeAgain({ dir, disk }: RetireOptions, { bytes }: RetiredLines): Promise<void> {
+  const file = await disk.open(`${dir}/${retiredName}`, false);
+  try {
+    for (let at = 0; at < bytes; at += chunkBytes)
+      await file.write(await file.read(at, Math.min(chunkBytes, bytes - at)), at);
+    await file.datasync();
+  } finally {
+    await file.close();
+  }
+  await disk.syncFolder(dir);
 }
 
 async function move(

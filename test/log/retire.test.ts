@@ -268,6 +268,34 @@ t(
   },
 );
 
+t(
+  'a line that a failed call has left is on the disk before its segment goes: a power cut in the next call loses neither',
+  async () => {
+    const made = new PowerDisk();
+    const life = await grown(made, 3);
+    await life.log.close();
+    const random = numbers(seed());
+    let cuts = 0;
+    for (let first = 1, firstThrough = false; !firstThrough; first += 1) {
+      for (let second = 1, secondThrough = false; !secondThrough; second += 1) {
+        const inner = made.copy();
+        const failAt = async (at: number): Promise<boolean> => {
+          const { disk, calls } = failingDisk(inner, { at, code: 'EIO', share: 1 });
+          const what = { ...retiring, disk, upToSeq: 10 };
+          await retireSegments(what).catch(({ code }) => assert.is(code, 'EIO'));
+          return Object.values(calls).reduce((sum, count) => sum + count, 0) < at;
+        };
+        firstThrough = await failAt(first);
+        secondThrough = await failAt(second);
+        cuts += 1;
+        const { damage, headSeq } = await verified(inner.afterPowerCut(random));
+        assert.equal([damage, headSeq], [null, life.log.head], `call ${first}, then call ${second}`);
+      }
+    }
+    assert.ok(cuts > 100, `${cuts} power cuts`);
+  },
+);
+
 t('the same on a real disk', () =>
   withFolder(async (folder) => {
     const dir = `${folder}/log`;
