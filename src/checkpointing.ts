@@ -111,7 +111,8 @@ export class Checkpointer {
   async atStop(): Promise<void> {
     const { everyFacts, log } = this.#parts;
     await this.#underWay;
-    if (everyFacts > 0 && log.head - this.#lastSeq >= Math.min(atStopMin, everyFacts)) await this.#take();
+    if (everyFacts > 0 && log.head - this.#lastSeq >= Math.min(atStopMin, everyFacts))
+      await this.#take(false);
   }
 
   /** Resolves when no checkpoint is under way. Never rejects. */
@@ -120,8 +121,8 @@ export class Checkpointer {
   }
 
   /** One at a time. What fails is told, and tried again after as many facts: a life goes on without checkpoints. */
-  #take(): Promise<void> {
-    this.#underWay ??= this.#takeNow()
+  #take(retires = true): Promise<void> {
+    this.#underWay ??= this.#takeNow(retires)
       .catch((error: unknown) => {
         // The life ended before the moment came: the next one takes it.
         if (
@@ -137,7 +138,7 @@ export class Checkpointer {
     return this.#underWay;
   }
 
-  async #takeNow(): Promise<void> {
+  async #takeNow(retires: boolean): Promise<void> {
     const { checkpoints, log, pump, readUpTo } = this.#parts;
     // Counted from the try on, so that a full disk is not asked at every flush.
     this.#lastSeq = log.durable;
@@ -145,7 +146,8 @@ export class Checkpointer {
     this.#lastSeq = draft.seq;
     await log.whenDurable(draft.seq + 1);
     await checkpoints.write(draft);
-    await checkpoints.retire(Math.min(firstNeeded - 1, readUpTo()));
+    // A stop has no time for it; the next checkpoint does it.
+    if (retires) await checkpoints.retire(Math.min(firstNeeded - 1, readUpTo()));
   }
 
   /** In one turn: the boundary, the folds, and the fact that binds them to the chain. */

@@ -55,7 +55,7 @@ export const settingsSchema = z.strictObject({
   retainedMax: whole(1_000, 1_000_000).default(10_000),
   /** Facts between two checkpoints: more makes starts longer, fewer pauses for a moment more often. 0: none. */
   checkpointFacts: whole(0, 10_000_000).default(50_000),
-  /** Move log segments aside in which no job is known any more, for an operator to ship or delete. */
+  /** Move log segments aside in which no job is known any more, for an operator to ship elsewhere and keep. */
   retireSegments: flag.default(false),
   /**
    * Durable facts between two signed heads. Fewer: less that someone could cut off the end unseen. Each costs one

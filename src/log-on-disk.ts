@@ -24,7 +24,7 @@ export interface LogOfParts {
   readonly dataDirectory: string;
   readonly trustedSeq: number | null;
   readonly logger: ReturnType<typeof createLogger>;
-  readonly heads: Heads;
+  readonly heads: Heads | null;
   /** Told how the checks in the background are stopped. */
   readonly onChecking: (stop: () => void) => void;
   /** A decision of a former life comes out otherwise. */
@@ -68,7 +68,7 @@ export function logOf({
         onRecords,
         onCut: (cut) => logger('error', 'cut from the end of the log', { cut }),
         onTrouble: (message, fields) => logger('warn', message, fields),
-        signed: heads.newest?.head ?? null,
+        signed: heads?.newest?.head ?? null,
         ...(trustedSeq === null ? {} : { trustedSeq }),
       });
       const { log } = opened;

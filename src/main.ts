@@ -82,15 +82,19 @@ async function assemble(
   const { blobBytesMax, tenantBytesMax } = settings;
   const blobs = await openBlobs({ dir: join(dataDirectory, 'blobs'), blobBytesMax, tenantBytesMax });
 
-  const heads = await Heads.open({
-    dir: join(dataDirectory, 'log'),
-    disk: nodeDisk,
-    clock,
-    sign: (head) => controllerKey.sign(head, headType),
-    open: (jws) => openHead(jws, [controllerKey.publicJwk]),
-    every: settings.headEvery,
-    onTrouble: (message, fields) => logger('warn', message, fields),
-  });
+  // A log in memory has no end that could be cut, and its heads have no place beside those of the log on disk.
+  const heads =
+    settings.log === 'memory'
+      ? null
+      : await Heads.open({
+          dir: join(dataDirectory, 'log'),
+          disk: nodeDisk,
+          clock,
+          sign: (head) => controllerKey.sign(head, headType),
+          open: (jws) => openHead(jws, [controllerKey.publicJwk]),
+          every: settings.headEvery,
+          onTrouble: (message, fields) => logger('warn', message, fields),
+        });
   const metrics = createMetrics({ life: () => lives.current, clock });
   const traces = createTraces({ sha256: nodeSha256 });
   const windows = createWindows({ clock, onError: (error) => logger('error', String(error)) });
@@ -120,7 +124,7 @@ async function assemble(
     logger,
     onBegin: ({ log, views }) => {
       // Not before: what a life wrote that did not come up is dropped by the next, and a head must never be.
-      heads.attach(log);
+      heads?.attach(log);
       traces.live(log.epoch);
       windows.attach(views);
     },
@@ -147,7 +151,7 @@ async function assemble(
     life,
     blobs,
     publicKeys: () => [controllerKey.publicJwk],
-    newestHead: () => heads.newest,
+    newestHead: () => heads?.newest ?? null,
     metricsText: () => metrics.text(),
     traceOf: (id) => traces.traceOf(id),
     traceparentOf: (id) => traces.traceparentOf(id),
@@ -168,7 +172,7 @@ async function assemble(
     try {
       const { leaseMs, graceMs, shutdown, shutdownMs, stopMs } = settings;
       await lives.drain(shutdown, shutdownMs, leaseMs + graceMs + stopMs);
-      await heads.finish();
+      await heads?.finish();
     } finally {
       await stopAll();
     }
@@ -203,7 +207,7 @@ function partsOf(
     publishedSeq,
     sign,
   }: Required<Pick<ControllerParts, 'blobs' | 'observe' | 'publishedSeq' | 'sign'>> & {
-    readonly heads: Heads;
+    readonly heads: Heads | null;
     /** Told how the checks in the background are stopped; those of a new life take the place of the former's. */
     readonly onChecking: (stop: () => void) => void;
     readonly logger: ReturnType<typeof createLogger>;

@@ -10,6 +10,8 @@ import type { Job, State } from './jobs/state.ts';
 
 /** Between two looks at what still runs, ms. */
 const lookMs = 20;
+/** What a checkpoint may take before the stop goes on without it, ms: it only makes the next start shorter. */
+const restMsMax = 1_500;
 
 export interface WindDownParts {
   readonly state: State;
@@ -28,11 +30,11 @@ export interface WindDownParts {
   readonly killMsMax: number;
   /** The life can't go on: nothing is waited for any more. */
   readonly isOver: () => boolean;
-  /** Called when nothing runs any more and `controller.stopped` is not yet written. */
+  /** Called when nothing runs any more and `controller.stopped` is not yet written; waited for `restMsMax` at most. */
   readonly atRest: () => Promise<void>;
 }
 
-/** Never waits longer than `deadlineMs` (mode `finish`) plus the time a kill takes. */
+/** Never waits longer than `deadlineMs` (mode `finish`), the time a kill takes, and `restMsMax`. */
 export async function windDown(
   parts: WindDownParts,
   mode: 'finish' | 'requeue',
@@ -51,7 +53,12 @@ export async function windDown(
     }
     return holding(state).length === 0 || clock.monotonicMs() >= lastMs;
   });
-  await atRest();
+  let rested = false;
+  const restedAtMs = clock.monotonicMs() + restMsMax;
+  void atRest().finally(() => {
+    rested = true;
+  });
+  await until(parts, () => rested || clock.monotonicMs() >= restedAtMs);
   await note({ type: 'controller.stopped', data: { running: holding(state).length } });
 }
 

@@ -1,4 +1,5 @@
 /** Checkpoints: at whatever seq they are taken, folding goes on from them as if it had never stopped. */
+import { readFileSync } from 'node:fs';
 import * as fc from 'fast-check';
 import * as assert from 'uvu/assert';
 import { castAround, jobText, stateText } from '../src/cast.ts';
@@ -109,6 +110,45 @@ t(
   },
   { limitMs: 120_000 },
 );
+
+/** Names of all members in frozen folds, however many entries there are. */
+function shapeOf(value: unknown, path = ''): string[] {
+  if (Array.isArray(value)) return value.flatMap((item) => shapeOf(item, `${path}[]`));
+  if (value === null || typeof value !== 'object') return [path];
+  const entries = Object.entries(value);
+  // Text that tenants name is no shape of ours.
+  if (/\.(env|labels)$/.test(path)) return [path];
+  return entries.length === 0 ? [path] : entries.flatMap(([key, item]) => shapeOf(item, `${path}.${key}`));
+}
+
+/** By version of the folds: the digest of their shape over the golden logs. */
+const shapes: Readonly<Record<string, string>> = {
+  'folds/2': 'cbe6840e4ef539c82c772684078928891bb7b8586eb720cf9513d6acf7f3c391',
+};
+
+t('whoever changes what a checkpoint holds raises the version of the folds', () => {
+  const paths = new Set<string>();
+  for (const version of ['v1', 'v2']) {
+    const file = new URL(`./golden/${version}/lives.jsonl`, import.meta.url);
+    const records = readFileSync(file, 'utf8')
+      .trimEnd()
+      .split('\n')
+      .map((line) => JSON.parse(line) as FactRecord);
+    const folds = new Folds();
+    for (const record of records) {
+      folds.fold([record]);
+      if (record.seq % 5 === 0) for (const path of shapeOf(JSON.parse(folds.text))) paths.add(path);
+    }
+  }
+  assert.ok(paths.size > 150, `${paths.size} members seen`);
+  const digest = nodeSha256([...paths].sort().join('\n'));
+  const [version = ''] = foldsVersion.split(' ');
+  assert.is(
+    digest,
+    shapes[version],
+    'members came, went or changed their place: raise `foldsVersion`, and note its digest here',
+  );
+});
 
 /** Keeps checkpoints in memory, as text, as a disk would. */
 class Shelf implements Checkpoints {

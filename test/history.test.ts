@@ -74,4 +74,25 @@ t(
   { limitMs: 60_000 },
 );
 
+t(
+  'a run in memory between two on disk leaves no trace in the log on disk, and no head beside it',
+  async () => {
+    const server = await ServerProcess.begin({ flags });
+    const acme = new Caller(server);
+    try {
+      const ids = await runJobs(acme, 2);
+      assert.is((await server.end()).code, 0);
+      await server.start({ flags: [...flags, '--log', 'memory'] });
+      await runJobs(acme, 4);
+      assert.is((await server.end()).code, 0);
+      await server.start({ flags });
+      for (const id of ids) assert.is((await acme.view(id)).state, 'succeeded');
+    } finally {
+      acme.close();
+      await server.remove();
+    }
+  },
+  { limitMs: 60_000 },
+);
+
 t.run();

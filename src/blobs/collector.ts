@@ -12,7 +12,7 @@ const olderThanMs = 86_400_000;
 
 export interface CollectorParts {
   readonly blobs: Pick<Blobs, 'collect'>;
-  readonly life: () => Pick<Controller, 'state' | 'log'>;
+  readonly life: () => Pick<Controller, 'state' | 'log' | 'views'>;
   readonly clock: Clock;
   readonly logger: (level: 'info' | 'error', message: string, fields?: Record<string, unknown>) => void;
 }
@@ -35,14 +35,16 @@ export function startCollector(parts: CollectorParts): () => void {
 
 async function collectOnce({ blobs, life, clock, logger }: CollectorParts): Promise<void> {
   let named: ReadonlySet<string> = new Set();
-  let asOfSeq = -1;
+  let asOf = '';
   const isReferenced = (tenant: string, sha256: string): boolean => {
-    const { state, log } = life();
+    const { state, log, views } = life();
     const name = `${tenant} ${sha256}`;
-    // A fact may have come to name it since the set was made: before anything goes, look at head again.
-    if (!named.has(name) && asOfSeq !== log.head) {
-      named = referencedBlobs(state.jobs.values());
-      asOfSeq = log.head;
+    // A fact may have come to name it since the set was made: before anything goes, look again. At head for what is
+    // named there first, and at what is durable: a job that is forgotten at head comes back with a crash.
+    const now = `${log.head} ${views.seq}`;
+    if (!named.has(name) && asOf !== now) {
+      named = referencedBlobs([...state.jobs.values(), ...views.state.jobs.values()]);
+      asOf = now;
     }
     return named.has(name);
   };

@@ -131,6 +131,8 @@ export class Pump {
           resolve(work());
         } catch (error) {
           fail(error);
+          // A rule of ours that is broken ends the life here as anywhere else.
+          if (!(error instanceof BerthError)) throw error;
         }
       };
       this.#pause = { work: workAndTell, fail };

@@ -1,8 +1,8 @@
 /**
- * Opens the log on disk: reads and verifies all of it, mends its tail, makes sure of what was read.
+ * Opens the log on disk: reads and verifies all of it, or all behind a base, mends its tail, makes sure of what was read.
  *
- * Why everything is verified at each start: a record that can't be trusted must be found before the first
- * decision rests on it. What is mended is the end of the last flush and nothing else.
+ * Why all that is read is verified: a record that can't be trusted must be found before the first decision rests on
+ * it. What is mended is the end of the last flush and nothing else.
  * Tests: `test/log/file.test.ts`, `test/log/torn.test.ts`.
  */
 import { BerthError } from '../errors.ts';

@@ -27,7 +27,7 @@ t('what no fact names goes after a day, what a job names stays', async () => {
   state.jobs.set('one', { state: 'queued', context: { ...newJob('one', 'acme'), spec } });
   const clock = new SimulatedClock();
   const said: string[] = [];
-  const life = () => ({ state, log: { head: 1 } }) as never;
+  const life = () => ({ state, log: { head: 1 }, views: { state, seq: 1 } }) as never;
   const stop = startCollector({ blobs, life, clock, logger: (_level, message) => said.push(message) });
   clock.advance(aheadMs());
   for (let tries = 0; tries < 200 && said.length === 0; tries += 1) {
