@@ -16,10 +16,11 @@ import type { Door } from '../intake/door.ts';
 import { Lives } from '../lives.ts';
 import type { JobView } from '../views/job-view.ts';
 import { SimulatedBlobs } from './blobs.ts';
-import { noDiskFaults, SimulatedDisk } from './disk.ts';
+import { type DiskCall, noDiskFaults, SimulatedDisk } from './disk.ts';
 import { Guests } from './guests.ts';
 import { rot, rotIsSeen } from './keeping.ts';
 import type { Kernel } from './kernel.ts';
+import { type CrashKind, Mishaps } from './mishaps.ts';
 import { killWaitMs, type SimulationOptions, settingsOf } from './options.ts';
 import { Outlet } from './outlet.ts';
 import { beginOf, doorOf, look, newProcess, openCopy, type Process, type ProcessParts } from './process.ts';
@@ -31,8 +32,6 @@ import { Witness } from './witness.ts';
 const restartMsMax = 200;
 /** What ending in order may take beyond its deadline, ms: `Lives` waits so long for a life, then so long for its end. */
 const closeMs = 3_000;
-/** After a fault of the disk, the crash that comes with it, ms. */
-const bundleMsMax = 1_200;
 /** Held jobs whose facts a start reads. */
 const jobsLookedAt = 3;
 /** What only the writer says: such an answer rests on what was at head when it was decided. */
@@ -42,8 +41,6 @@ const saidByWriter: ReadonlySet<unknown> = new Set([
   'ERR_NOT_IN_STATE',
   'ERR_QUEUE_FULL',
 ]);
-
-export type CrashKind = 'power' | 'kill';
 
 export class Machine {
   readonly witness: Witness;
@@ -55,8 +52,7 @@ export class Machine {
   points = 0;
   /** Called when the door opens. */
   onUp: () => void = () => undefined;
-  /** Faults have stopped. */
-  #healed = false;
+  readonly mishaps: Mishaps;
   readonly #kernel: Kernel;
   readonly #options: SimulationOptions;
   readonly #random: Random;
@@ -100,10 +96,18 @@ export class Machine {
       after: (ms, fn) => void kernel.after(ms, fn),
       faults: { ...noDiskFaults, ...faults, delayMsMax: options.diskMsMax, hangMs: options.hangMs },
     });
-    this.disk.onCall = () => void this.point('disk');
-    this.disk.onFault = () => this.#crashSoon();
+    this.disk.onCall = (call) => this.#diskCall(call);
+    this.disk.onFault = () => this.mishaps.diskFailed();
     this.disk.onTruncate = (path, from, to) => this.witness.cuts.truncated(path, from, to);
     this.disk.onWrite = (path, end) => this.witness.cuts.written(path, end);
+    this.mishaps = new Mishaps({
+      kernel,
+      faults,
+      random: parts.random.fork('mishaps'),
+      disk: this.disk,
+      count,
+      crash: (kind) => this.crash(kind),
+    });
     this.outlet = options.publishes
       ? new Outlet({
           kernel,
@@ -132,7 +136,7 @@ export class Machine {
       blobs: this.blobs,
       guests: this.guests,
       random: parts.random.fork('ids'),
-      onAppend: () => void this.point('append'),
+      onAppend: (type) => this.#appended(type),
       onOpened: () => {
         if (this.#crashed) this.witness.cover('crash');
         this.#crashed = false;
@@ -153,7 +157,7 @@ export class Machine {
 
   /** Faults stop, for good. */
   heal(): void {
-    this.#healed = true;
+    this.mishaps.healed = true;
     this.guests.healed = true;
     this.blobs.healed = true;
     this.disk.healed = true;
@@ -161,13 +165,13 @@ export class Machine {
   }
 
   /** A moment at which a crash may strike. Returns false when it did: the caller is dead. */
-  point(kind: 'append' | 'disk' | 'effect' | 'reply' | 'publish'): boolean {
+  point(kind: 'append' | 'disk' | 'effect' | 'reply' | 'publish', call?: DiskCall): boolean {
     this.points += 1;
     this.witness.count(`points ${kind}`);
-    const { crashAtPoints, crashInRecovery } = this.#options.faults;
-    const rate = this.door === null ? crashInRecovery : crashAtPoints;
-    const struck = this.#random.chance(rate) && !this.#healed;
-    if (struck || this.#crashAt.has(this.points)) this.crash(this.#random.pick(['power', 'kill']));
+    const struck = this.mishaps.at(this.door === null, call);
+    const asked = this.#crashAt.has(this.points) ? this.#random.pick(['power', 'kill'] as const) : null;
+    const how = struck ?? asked;
+    if (how !== null) this.crash(how);
     return this.#process?.alive ?? false;
   }
 
@@ -175,6 +179,7 @@ export class Machine {
   start(): void {
     const process = newProcess();
     this.#inOrder = false;
+    this.mishaps.reset();
     this.#process = process;
     this.#wantsProcess = true;
     const clock = this.#kernel.clockOf(process);
@@ -289,34 +294,19 @@ export class Machine {
     if (!this.#wantsProcess) return;
     this.#kernel.after(this.#random.between(0, restartMsMax), () => {
       if (this.#process?.alive) return;
-      this.#spoilCheckpoint();
+      this.mishaps.spoilCheckpoint();
       this.start();
     });
   }
 
-  /** Faults come in bundles: what made a disk call fail soon takes the process, or the machine, as well. */
-  #crashSoon(): void {
-    const { kernel } = this.#parts;
-    if (!this.#random.chance(this.#options.faults.crashAfterFaults) || this.#healed) return;
-    this.witness.count('fault crashAfterFaults');
-    kernel.after(this.#random.between(0, bundleMsMax), () => {
-      if (this.#healed) return;
-      this.crash(this.#random.pick(['power', 'kill']));
-      // And again, when what was read after the first has just been promised.
-      if (this.#random.chance(0.5))
-        kernel.after(this.#random.between(0, bundleMsMax), () => this.#healed || this.crash('power'));
-    });
+  #appended(type: string): void {
+    this.mishaps.appended(type);
+    this.point('append');
   }
 
-  /** While the machine is down a bit of the newest checkpoint turns. The one before it, and the log, lead to the same state. */
-  #spoilCheckpoint(): void {
-    const struck = this.#random.chance(this.#options.faults.spoiltCheckpoints) && !this.#healed;
-    const draw = this.#random.next();
-    const found = this.disk.files().filter((path) => /\/checkpoint-\d{20}\.json$/.test(path));
-    const newest = found.at(-1);
-    if (!struck || newest === undefined || found.length < 2) return;
-    this.witness.count('fault spoiltCheckpoints');
-    this.disk.flip(newest, Math.floor(draw * this.disk.bytes(newest).length * 8));
+  #diskCall(call: DiskCall): void {
+    if (this.mishaps.tears(call)) this.crash('kill');
+    else this.point('disk', call);
   }
 
   #served(process: Process): void {

@@ -17,6 +17,8 @@ import type { Random } from './random.ts';
 
 /** Between two tries of the same order, ms. */
 const againMs = 50;
+/** States that last no longer than a turn of the pump, unless a crash comes between two facts of that turn. */
+const brief: ReadonlySet<string> = new Set(['reserving', 'releasing']);
 
 interface OperatorParts {
   readonly kernel: Kernel;
@@ -52,15 +54,12 @@ export class Operator {
 
   /** Everything that this run's options let happen to the machine, until `rest`. */
   makeTrouble(): void {
-    const { kernel, machine, options, random } = this.#parts;
+    const { machine, options, random } = this.#parts;
     const { faults } = options;
     this.#every(faults.killEveryMs, 'kill', () => machine.crash('kill'));
     this.#every(faults.powerCutEveryMs, 'power', () => machine.crash('power'));
     this.#every(faults.shutdownEveryMs, 'shutdown', (draw) => this.#shutDown(draw));
-    this.#every(faults.clockJumpEveryMs, 'clock', (draw) => {
-      machine.witness.count('fault clockJumps');
-      kernel.jump(draw.pick([-1, 1]) * draw.between(1, draw.pick([10, 500, 60_000])));
-    });
+    this.#every(faults.clockJumpEveryMs, 'clock', (draw) => this.#setClock(draw));
     this.#every(faults.fullDiskEveryMs, 'full', (draw) => this.#fillDisk(draw));
     this.#every(faults.drainEveryMs, 'drain', (draw) => this.#drain(draw));
     this.#every(faults.termsEveryMs, 'terms', (draw) => {
@@ -71,8 +70,8 @@ export class Operator {
     // As soon as the door opens: the only moment at which jobs stand in states that last no longer than a turn.
     machine.onUp = () => {
       if (this.#rests) return;
-      if (faults.shutdownEveryMs > 0 && early.chance(0.1)) this.#shutDown(early);
-      else if (faults.cancels > 0 && early.chance(0.5)) this.#cancelAll(early);
+      if (faults.shutdownEveryMs > 0 && early.chance(this.#areBrief() ? 0.3 : 0.1)) this.#shutDown(early);
+      else if (faults.cancels > 0 && early.chance(this.#areBrief() ? 0.9 : 0.5)) this.#cancelAll(early);
     };
   }
 
@@ -105,8 +104,19 @@ export class Operator {
     next();
   }
 
+  #setClock(draw: Random): void {
+    const { kernel, machine } = this.#parts;
+    machine.witness.count('fault clockJumps');
+    kernel.jump(draw.pick([-1, 1]) * draw.between(1, draw.pick([10, 500, 60_000])));
+  }
+
   #shutDown(draw: Random): void {
-    void this.#parts.machine.shutdown(draw.pick(['finish', 'requeue']), draw.pick([0, 50, 300]));
+    const { kernel, machine, options } = this.#parts;
+    const deadlineMs = draw.pick([0, 50, 300]);
+    // Somebody sets the clock just then: whoever counts a deadline on it ends too early or too late.
+    if (options.faults.clockJumpEveryMs > 0 && draw.chance(0.5))
+      kernel.after(draw.between(0, deadlineMs + 50), () => this.#rests || this.#setClock(draw));
+    void machine.shutdown(draw.pick(['finish', 'requeue']), deadlineMs);
   }
 
   #fillDisk(draw: Random): void {
@@ -129,12 +139,18 @@ export class Operator {
     );
   }
 
+  /** Does any job stand in a state that a crash alone makes last? */
+  #areBrief(): boolean {
+    const { jobs, open } = this.#parts.machine.witness.ledger;
+    return [...open].some((id) => brief.has(jobs.get(id)?.state ?? ''));
+  }
+
   #cancelAll(draw: Random): void {
     const { machine } = this.#parts;
     const { jobs, open } = machine.witness.ledger;
     for (const id of open) {
-      const tenant = jobs.get(id)?.tenant ?? '';
-      if (draw.chance(0.3))
+      const { state, tenant } = jobs.get(id) ?? { state: '', tenant: '' };
+      if (draw.chance(brief.has(state) ? 0.9 : 0.3))
         void machine.ask(tenant, (door) => door.cancel(id, { tenant: 'admin', admin: true }));
     }
   }

@@ -50,7 +50,7 @@ export interface ProcessParts {
   /** Draws the ids of jobs. */
   readonly random: Random;
   /** A fact has its place: a moment at which a crash may strike. */
-  readonly onAppend: () => void;
+  readonly onAppend: (type: string) => void;
   /** A start has read the log. */
   readonly onOpened: () => void;
 }
@@ -162,7 +162,7 @@ function watchOf(process: Process, parts: ProcessParts): LogWatch {
       // What a checkpoint makes needless is moved aside right after it.
       if (record.type === 'controller.checkpointed')
         kernel.after(draws.between(0, lookMsMax), () => void look(process, parts, jobsLookedAt), process);
-      onAppend();
+      onAppend(record.type);
     },
     durable: (seq) => {
       if (process.alive) witness.durable(seq);
