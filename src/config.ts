@@ -59,9 +59,10 @@ export const settingsSchema = z.strictObject({
   retireSegments: flag.default(false),
   /**
    * Durable facts between two signed heads. Fewer: less that someone could cut off the end unseen. Each costs one
-   * signature and one sync beside the log's own.
+   * signature and one sync beside the log's own. Not fewer than 10: heads are public, and heads of neighbours would
+   * tell anybody the hash of one fact.
    */
-  headEvery: whole(1, 1_000_000).default(1_000),
+  headEvery: whole(10, 1_000_000).default(1_000),
   /** Jobs a tenant may send a second, in the long run; twice as many may come at once. */
   submitsPerSecondMax: whole(1, 1_000_000).default(1_000),
   /** Longest verification. */

@@ -11,6 +11,7 @@ import { Chain } from './chain.ts';
 import type { Disk } from './disk.ts';
 import { FileLog } from './file-log.ts';
 import { Handles } from './handles.ts';
+import { headsName, waysOut } from './heads.ts';
 import type { LogBase, OpenedLog, TailCut } from './log.ts';
 import { cutTail, dropTail } from './mend.ts';
 import { Places } from './places.ts';
@@ -191,7 +192,7 @@ function refuseBelowSigned(
   if (!signed || head >= signed.seq) return;
   const last = segments.at(-1);
   const where = damage ?? { file: last?.path ?? dir, offset: last?.end ?? 0, seq: head + 1, reason: null };
-  const reason = `${where.reason ?? 'nothing follows'}; the log ends at seq ${head}, a head is signed for seq ${signed.seq}`;
+  const reason = `${where.reason ?? 'nothing follows'}; the log ends at seq ${head}, a head is signed for seq ${signed.seq}. ${waysOut(`${dir}/${headsName}`)}`;
   throw corrupt({ ...where, reason, sealed: true });
 }
 

@@ -17,7 +17,8 @@ import type { Head } from './verify.ts';
 
 /** `typ` of a signed head. */
 export const headType = 'berth-head+jws';
-const headsName = 'heads.jws';
+/** The file in the folder of the segments. */
+export const headsName = 'heads.jws';
 const draftName = 'heads.jws.draft';
 /** At this many lines the file is made anew with the newest ones alone. */
 const linesMax = 2_000;
@@ -65,6 +66,8 @@ export class Heads {
   /** The writing under way, or the pause after a failed one; null when there is none. */
   #busy: Promise<void> | null = null;
   #isTroubled = false;
+  /** Hash of the first record of the attached log, once it was looked for. */
+  #name: Promise<string | null> | null = null;
 
   /** Reads what is there. Throws as `newestSignedHead` does. */
   static async open(parts: HeadParts): Promise<Heads> {
@@ -84,23 +87,33 @@ export class Heads {
     return this.#newest;
   }
 
-  /** Signs for this log from now on, as it becomes durable. */
+  /**
+   * Signs for this log from now on, as it becomes durable. Only for one whose life came up: what a life wrote that
+   * did not, the next one drops, and a signed record must never be dropped.
+   */
   attach(log: Log): void {
-    this.#off();
+    this.stop();
     this.#log = log;
+    this.#name = null;
     this.#off = log.onChange(() => this.#look());
     this.#look();
+  }
+
+  /** Signs no more for the attached log; a signature that is under way is dropped when it comes. */
+  stop(): void {
+    this.#off();
+    this.#off = () => undefined;
+    this.#log = null;
   }
 
   /** Signs the head of a log that was closed in order: then a cut of its last records is seen, too. Never rejects. */
   async finish(): Promise<void> {
     const log = this.#log;
-    this.#off();
-    this.#log = null;
+    this.stop();
     if (log === null || log.failure !== null || log.durable < log.head) return;
     const { epoch, head, headHash } = log;
     const signLast = async (): Promise<void> => {
-      if (head > this.#signedTo) await this.#sign(log, head, headHash, epoch);
+      if (head > this.#signedTo) await this.#sign(log, head, headHash, epoch, () => this.#log === null);
     };
     // Tried once more: the file is then made anew, on pages that have seen no failure.
     const last = (this.#busy ?? Promise.resolve()).then(signLast).catch(signLast);
@@ -117,8 +130,10 @@ export class Heads {
 
   #look(): void {
     const log = this.#log;
-    if (log === null || this.#busy !== null || log.failure !== null) return;
-    if (log.durable < this.#signedTo + this.#parts.every) return;
+    if (log === null || log.failure !== null) return;
+    // While it can be read: the head of a short log is signed when it is closed.
+    if (log.durable > 0) this.#name ??= this.#readName(log);
+    if (this.#busy !== null || log.durable < this.#signedTo + this.#parts.every) return;
     this.#busy = this.#signDurable(log)
       .catch((error) => this.#wait(log, error))
       .finally(() => {
@@ -129,7 +144,7 @@ export class Heads {
 
   async #signDurable(log: Log): Promise<void> {
     const [record] = await log.read(log.durable, 1);
-    if (record) await this.#sign(log, record.seq, record.hash, record.epoch);
+    if (record) await this.#sign(log, record.seq, record.hash, record.epoch, () => this.#log === log);
   }
 
   /** After a failure: tells of it and pauses, unless it is only that the log has ended. */
@@ -144,21 +159,33 @@ export class Heads {
     this.#isTroubled = true;
   }
 
-  async #sign(log: Log, seq: number, hash: string, epoch: number): Promise<void> {
+  /** Signatures take time: one whose log is no longer the attached one, or has failed meanwhile, is not kept. */
+  async #sign(log: Log, seq: number, hash: string, epoch: number, isWanted: () => boolean): Promise<void> {
     const { clock, sign } = this.#parts;
     const head = { seq, hash, epoch, at: clock.wallMs(), log: await this.#nameOf(log) };
     const jws = await sign(head);
+    if (!isWanted() || log.failure !== null || seq > log.durable) return;
     await this.#keep(jws);
     this.#newest = { head, jws };
     this.#isTroubled = false;
   }
 
-  /** Hash of the first record: which log this is. Null where that record is retired and no head remembers it. */
+  /** Which log this is: what former heads say, else what its first record says. */
   async #nameOf(log: Log): Promise<string | null> {
-    const known = this.#newest?.head.log;
-    if (known) return known;
-    const [first] = await log.read(1, 1).catch(() => []);
-    return first?.seq === 1 ? first.hash : null;
+    this.#name ??= this.#readName(log);
+    return this.#newest?.head.log ?? this.#name;
+  }
+
+  /** Null where that record is retired; tried again where it could not be read. */
+  async #readName(log: Log): Promise<string | null> {
+    try {
+      const [first] = await log.read(1, 1);
+      return first?.seq === 1 ? first.hash : null;
+    } catch (error) {
+      const isRetired = error instanceof BerthError && error.code === 'ERR_NOT_FOUND';
+      if (!isRetired && this.#log === log) this.#name = null;
+      return null;
+    }
   }
 
   /** Durably. After a failure nobody knows what the file holds, so it is made anew. */
@@ -212,6 +239,10 @@ export async function newestSignedHead(dir: string, disk: Disk, open: OpenHead):
   return newestOf((await readHeads(dir, disk)).lines, open);
 }
 
+/** What a person can do when the file of heads stands in the way of a start. */
+export const waysOut = (path: string): string =>
+  `restore what is missing from a copy; or, if the loss is known and accepted, move ${path} away: the log then goes on from where it ends, and nothing shows any more that there was more of it`;
+
 /** Lines stand in the order of their seqs: the last that verifies is the newest. */
 function newestOf(lines: readonly string[], open: OpenHead): SignedHead | null {
   for (const jws of lines.toReversed()) {
@@ -237,7 +268,7 @@ async function readHeads(dir: string, disk: Disk): Promise<HeadLines> {
       if (bytes > headsBytesMax)
         throw new BerthError(
           'ERR_LOG_CORRUPT',
-          `${path} has ${bytes} bytes, at most ${headsBytesMax} are ours`,
+          `${path} has ${bytes} bytes, at most ${headsBytesMax} are ours; ${waysOut(path)}`,
         );
       const text = new TextDecoder('latin1').decode(await file.read(0, bytes));
       const lines = text.split('\n');

@@ -28,6 +28,8 @@ const newest = async (disk: PowerDisk): Promise<Head | null> =>
   (await newestSignedHead('log', disk, open))?.head ?? null;
 const linesOf = (disk: PowerDisk): string[] =>
   Buffer.from(disk.bytes(heads)).toString().split('\n').slice(0, -1);
+const linesIfAny = async (disk: PowerDisk): Promise<string[]> =>
+  (await disk.list('log')).includes('heads.jws') ? linesOf(disk) : [];
 
 interface Rig {
   readonly log: Log;
@@ -35,11 +37,16 @@ interface Rig {
   readonly clock: SimulatedClock;
   readonly troubles: string[];
 }
-async function begin(disk: HeadParts['disk'], every = 5, headDisk = disk): Promise<Rig> {
+async function begin(
+  disk: HeadParts['disk'],
+  every = 5,
+  headDisk = disk,
+  signs: HeadParts['sign'] = sign,
+): Promise<Rig> {
   const troubles: string[] = [];
   const clock = new SimulatedClock();
   const onTrouble = (message: string): void => void troubles.push(message);
-  const made = await Heads.open({ dir: 'log', disk: headDisk, clock, sign, open, every, onTrouble });
+  const made = await Heads.open({ dir: 'log', disk: headDisk, clock, sign: signs, open, every, onTrouble });
   const { log } = await openFileLog({ ...quiet, disk, signed: made.newest?.head ?? null });
   made.attach(log);
   return { log, heads: made, clock, troubles };
@@ -110,6 +117,7 @@ t('a log that ends below the newest signed head halts, and both seqs are named',
     );
     assert.is(error?.code, 'ERR_LOG_CORRUPT');
     assert.match(error!.message, new RegExp(`the log ends at seq ${cut}, a head is signed for seq 10`));
+    assert.match(error!.message, /restore .* from a copy; or, .* move log\/heads\.jws away/);
     // Without the head nothing would have been noticed.
     assert.is((await openFileLog({ ...quiet, disk })).log.head, cut);
   }
@@ -173,6 +181,97 @@ t('a reopen after a failed sync goes on: heads never say more than was durable',
   await turns(rig.clock);
   assert.is((await newest(disk))?.seq, 11);
   await log.close();
+});
+
+/** Appends so many and waits until they are durable and what follows from that is done. */
+async function grow({ log, clock }: Pick<Rig, 'log' | 'clock'>, count: number, name = 's'): Promise<void> {
+  appendMany(log, name, count);
+  await log.whenDurable(log.head);
+  await turns(clock, 20);
+}
+/** A next process opens the log: what its heads say must be there. Returns where it ends. */
+async function headAfterRestart(disk: PowerDisk): Promise<number> {
+  const { log } = await openFileLog({ ...quiet, disk, signed: await newest(disk) });
+  await log.close();
+  return log.head;
+}
+
+t('a life that never came up is dropped and leaves no head: later lives and processes start', async () => {
+  const disk = new PowerDisk();
+  const rig = await begin(disk);
+  await grow(rig, 9);
+  await rig.log.close();
+  // What it writes is durable, but nobody was promised it: the next life trusts the former one's seq alone.
+  const { log: dropped } = await openFileLog({
+    ...quiet,
+    disk,
+    trustedSeq: 9,
+    signed: rig.heads.newest!.head,
+  });
+  await grow({ log: dropped, clock: rig.clock }, 6, 'dropped');
+  await dropped.close();
+  assert.is(dropped.durable, 15);
+  assert.is((await newest(disk))?.seq, 9);
+  const { log } = await openFileLog({ ...quiet, disk, trustedSeq: 9, signed: rig.heads.newest!.head });
+  assert.is(log.head, 9);
+  rig.heads.attach(log);
+  await grow({ log, clock: rig.clock }, 3);
+  await end({ ...rig, log });
+  assert.is((await newest(disk))?.seq, 12);
+  assert.is(await headAfterRestart(disk), 12);
+});
+
+for (const how of ['the next log is attached', 'it was stopped', 'its log has failed'] as const)
+  t(`a signature that comes when ${how} is dropped`, async () => {
+    const disk = new PowerDisk();
+    const fault = { at: 0, code: 'EIO' as const, share: 0 };
+    const { disk: faulty, calls } = failingDisk(disk, fault);
+    let go = (): void => undefined;
+    let asked = 0;
+    const slowly = async (head: Head): Promise<string> => {
+      asked += 1;
+      if (head.hash === late) await new Promise<void>((resume) => (go = resume));
+      return sign(head);
+    };
+    let late = '';
+    const rig = await begin(faulty, 5, disk, slowly);
+    const records = appendMany(rig.log, 's', 5);
+    late = records.at(-1)!.hash;
+    await rig.log.whenDurable(5);
+    await turns(rig.clock, 10);
+    assert.is(asked, 1);
+    if (how === 'the next log is attached') {
+      await rig.log.close();
+      // What was not promised is dropped, and others stand in its place.
+      const { log } = await openFileLog({ ...quiet, disk, trustedSeq: 3 });
+      rig.heads.attach(log);
+      await grow({ log, clock: rig.clock }, 4, 'other');
+    } else if (how === 'it was stopped') rig.heads.stop();
+    else {
+      fault.at = Object.values(calls).reduce((sum, each) => sum + each, 1);
+      appendMany(rig.log, 's', 1);
+      await rig.log.whenDurable(6).catch(() => undefined);
+      assert.ok(rig.log.failure);
+    }
+    go();
+    await turns(rig.clock, 20);
+    assert.not((await linesIfAny(disk)).some((line) => open(line)?.hash === late));
+    await rig.log.close().catch(() => undefined);
+  });
+
+t('the head of a log too short for any other names its log', async () => {
+  const disk = new PowerDisk();
+  for (const [life, seq] of [
+    [1, 3],
+    [2, 4],
+  ] as const) {
+    const rig = await begin(disk, 100);
+    const first = (await rig.log.read(1, 1))[0] ?? appendMany(rig.log, 's', 2)[0]!;
+    await grow(rig, 1, `life${life}`);
+    await end(rig);
+    const { log: name, seq: of } = (await newest(disk))!;
+    assert.equal([of, name], [seq, first.hash]);
+  }
 });
 
 t(
