@@ -11,7 +11,7 @@ import type { TenantTerms } from '../events/facts.ts';
 import { law } from './violation.ts';
 
 /** A turn more than the bound: two who stand equal go by the order of arrival. */
-const slackTurns = 1;
+const slackTurns = 0;
 
 /** One job that waits to be selected. */
 interface Waiting {
@@ -62,6 +62,11 @@ export class FairShares {
     if (fact === 'queued' || fact === 'unplaced') this.#waiting.set(id, { tenant, shape, since: seq });
     else this.#waiting.delete(id);
     this.#promised.delete(id);
+  }
+
+  /** Is a tenant's job set aside until capacity changes? */
+  get isSetAside(): boolean {
+    return this.#setAside.size > 0;
   }
 
   /** A shape has a place: so many slices. */

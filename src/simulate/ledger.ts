@@ -11,6 +11,7 @@
 import { notInFleet } from '../configure.ts';
 import { checkedData, type FactData, isFactType, type Slot, type TenantTerms } from '../events/facts.ts';
 import { type FactRecord, genesis, sealRecord } from '../events/record.ts';
+import { namesMsMin } from '../jobs/retention.ts';
 import { nodeSha256 } from '../log/hash-node.ts';
 import { FairShares } from './fair-shares.ts';
 import { law } from './violation.ts';
@@ -78,7 +79,12 @@ export class Ledger {
   /** Jobs that have not ended. */
   readonly open = new Set<string>();
   /** Jobs that have ended and are still known to the controller, oldest end first, with their keys. */
-  readonly #held = new Map<string, string | null>();
+  readonly #held = new Map<string, { readonly key: string | null; readonly endedAtMs: number }>();
+  /** Keys whose job is forgotten, with the instant up to which they stand for it all the same. */
+  readonly #orphans = new Map<string, number>();
+  /** The latest instant that a fact names; that of the present one. */
+  #atMsMax = 0;
+  #atMs = 0;
   #retainedMax = Number.POSITIVE_INFINITY;
   readonly #taken = new Map<string, string>();
   /** GPUs that take nothing new, with the reason. */
@@ -102,10 +108,17 @@ export class Ledger {
     return this.#drained;
   }
 
+  /** Was a job not placed since capacity last changed? */
+  get isSetAside(): boolean {
+    return this.#shares.isSetAside;
+  }
+
   /** The next record. Throws a `Violation` that names the law. */
   take(record: FactRecord, moment: Moment | null): void {
     this.#chain(record);
-    const { data, subject, type } = record;
+    const { at, data, subject, type } = record;
+    this.#atMs = at;
+    this.#atMsMax = Math.max(this.#atMsMax, at);
     const [kind = '', name = ''] = subject.split('.');
     if (kind === 'slot' || kind === 'tenant') this.#shares.anew();
     if (kind === 'job') this.#job(record, moment);
@@ -203,16 +216,16 @@ export class Ledger {
     if (!ends.has(state)) return;
     law(job.slots.length === 0, 'I5', `${id} ended as ${state} and holds a slot`);
     this.open.delete(id);
-    this.#held.set(id, job.key);
+    this.#held.set(id, { key: job.key, endedAtMs: this.#atMs });
     this.#forget();
   }
 
-  /** Beyond the bound the oldest ended jobs are history: nobody answers for them, and their keys are free again. */
+  /** Beyond the bound the oldest ended jobs are history: nobody answers for them, and their keys are free a while later. */
   #forget(): void {
-    for (const [id, key] of this.#held) {
+    for (const [id, { endedAtMs, key }] of this.#held) {
       if (this.#held.size <= this.#retainedMax) return;
       this.#held.delete(id);
-      if (key !== null) this.#keys.delete(key);
+      if (key !== null) this.#orphans.set(key, endedAtMs + namesMsMin);
     }
   }
 
@@ -230,8 +243,10 @@ export class Ledger {
     law(own < bound, 'I7', `${own} of ${tenant} wait, the bound is ${bound}`);
     const key = idempotencyKey === null ? null : `${tenant} ${idempotencyKey}`;
     if (key !== null) {
-      law(!this.#keys.has(key), 'I15', `key ${key} stands for ${this.#keys.get(key)} and ${id}`);
+      const isFree = (this.#orphans.get(key) ?? Number.POSITIVE_INFINITY) <= this.#atMsMax;
+      law(isFree || !this.#keys.has(key), 'I15', `key ${key} stands for ${this.#keys.get(key)} and ${id}`);
       this.#keys.set(key, id);
+      this.#orphans.delete(key);
     }
     this.open.add(id);
     this.jobs.set(id, {

@@ -14,6 +14,7 @@ import type { Controller } from '../controller.ts';
 import type { Answer } from '../intake/answer.ts';
 import type { Door } from '../intake/door.ts';
 import { Lives } from '../lives.ts';
+import type { Log } from '../log/log.ts';
 import type { JobView } from '../views/job-view.ts';
 import { SimulatedBlobs } from './blobs.ts';
 import { type DiskCall, noDiskFaults, SimulatedDisk } from './disk.ts';
@@ -135,6 +136,7 @@ export class Machine {
       disk: this.disk,
       blobs: this.blobs,
       guests: this.guests,
+      publishedSeq: () => (this.outlet === null ? Number.MAX_SAFE_INTEGER : this.outlet.publishedSeq),
       random: parts.random.fork('ids'),
       onAppend: (type) => this.#appended(type),
       onOpened: () => {
@@ -185,7 +187,12 @@ export class Machine {
     const clock = this.#kernel.clockOf(process);
     const begin = beginOf(process, this.#parts);
     this.witness.stops.reset();
-    Lives.start({ begin, clock, logger: () => undefined, onBegin: () => this.#served(process) }).then(
+    Lives.start({
+      begin,
+      clock,
+      logger: () => undefined,
+      onBegin: ({ log }) => this.#served(process, log),
+    }).then(
       (lives) => {
         process.lives = lives;
         void lives.failed.then((error) => this.#exit(process, error));
@@ -309,8 +316,9 @@ export class Machine {
     else this.point('disk', call);
   }
 
-  #served(process: Process): void {
+  #served(process: Process, log: Log): void {
     if (!process.alive) return;
+    process.heads?.attach(log);
     this.witness.count('lives that came up');
     this.witness.serving(true);
   }

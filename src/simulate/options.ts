@@ -95,7 +95,7 @@ export interface SimulationOptions {
   readonly headEvery: number;
   /** Whether segments of forgotten jobs are moved aside. */
   readonly retires: boolean;
-  /** Whether facts are published; never together with `retires`, for what is moved aside unpublished stays so. */
+  /** Whether facts are published. */
   readonly publishes: boolean;
 }
 
@@ -144,6 +144,7 @@ export function optionsOf({ seed, jobs, without, crashAt }: RunChoice): Simulati
     hangMs: size.fork('hangs').pick([1_500, 6_000]),
     ...size.pick([
       { retires: true, publishes: false },
+      { retires: true, publishes: true },
       { retires: false, publishes: true },
       { retires: false, publishes: false },
     ]),

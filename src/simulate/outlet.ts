@@ -53,6 +53,11 @@ export class Outlet {
     return this.#bus.stored.length;
   }
 
+  /** What the present process knows to be in the stream; 0 before it has asked. */
+  get publishedSeq(): number {
+    return this.#publication?.status().publishedSeq ?? 0;
+  }
+
   /** A process publishes from now on. */
   begin(owner: Mortal, lives: Lives): void {
     const life = () => (owner.alive ? lives.current : null);

@@ -47,6 +47,8 @@ export interface ProcessParts {
   readonly disk: SimulatedDisk;
   readonly blobs: SimulatedBlobs;
   readonly guests: Guests;
+  /** Seq up to which facts are published; without end when nobody publishes. */
+  readonly publishedSeq: () => number;
   /** Draws the ids of jobs. */
   readonly random: Random;
   /** A fact has its place: a moment at which a crash may strike. */
@@ -111,6 +113,7 @@ export function beginOf(process: Process, parts: ProcessParts): LivesParts['begi
         if (process.alive) kernel.after(0, fn, process);
       },
       checkpoints,
+      publishedSeq: parts.publishedSeq,
       openLog: async (onRecords, onCheckpoint) => {
         // Only a first life may have to cut what was perhaps promised; later ones know what was.
         witness.cuts.begin(trustedSeq === null);
@@ -126,9 +129,7 @@ export function beginOf(process: Process, parts: ProcessParts): LivesParts['begi
           signed: heads.newest?.head ?? null,
           ...(trustedSeq === null ? {} : { trustedSeq }),
         };
-        const opened = await openWatchedLog(openLog, log, watchOf(process, parts));
-        heads.attach(opened.log);
-        return opened;
+        return openWatchedLog(openLog, log, watchOf(process, parts));
       },
       killFormerGuests: () => guests.killFormer(process),
       startBackend: async () => guests.backendOf(process, options.runners),

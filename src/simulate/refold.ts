@@ -9,8 +9,12 @@
  * It begins anew only when facts that it had folded are gone, and the last comparison of a run is always a fresh fold.
  */
 import { type Cast, castAround, stateText } from '../cast.ts';
+import { canonicalJson } from '../events/canonical.ts';
+import { freeze } from '../events/frozen.ts';
 import type { FactRecord } from '../events/record.ts';
+import { Gate } from '../intake/gate.ts';
 import { fold, newState, type State } from '../jobs/state.ts';
+import { Views } from '../views/views.ts';
 
 const never = (): never => {
   throw new Error('a muted actor reached out');
@@ -28,6 +32,14 @@ export class Refold {
   #cast: Cast = castAround(this.#state, muted);
   #seq = 0;
   #hash: string | undefined;
+  readonly #gate = new Gate();
+  readonly #views = new Views();
+  readonly #withEdges: boolean;
+
+  /** @param withEdges  the gate and the views are folded, too; for one fold, from the first fact on */
+  constructor({ withEdges = false } = {}) {
+    this.#withEdges = withEdges;
+  }
 
   /** Folds up to `seq`. @param at  the record of a seq, as the history has it now */
   to(seq: number, at: (seq: number) => FactRecord | undefined): this {
@@ -37,6 +49,7 @@ export class Refold {
       if (!record) throw new Error(`no record of seq ${this.#seq + 1}`);
       const change = fold(this.#state, record);
       for (const actor of this.#cast.all) actor.fold(change);
+      if (this.#withEdges) for (const edge of [this.#gate, this.#views]) edge.fold(change);
       this.#seq = record.seq;
       this.#hash = record.hash;
     }
@@ -53,9 +66,18 @@ export class Refold {
     return stateText(this.#state, []);
   }
 
+  /** What the gate and the views hold, for a fold that was made with them. */
+  get edges(): string {
+    return edgesText(this.#gate, this.#views);
+  }
+
   #beginAnew(): void {
     this.#state = newState();
     this.#cast = castAround(this.#state, muted);
     this.#seq = 0;
   }
 }
+
+/** What stands at the edges of a life: what the gate and the views fold, as text. */
+export const edgesText = (gate: Gate, views: Views): string =>
+  canonicalJson({ gate: freeze(gate.snapshot()), views: freeze(views.snapshot()) } as never);

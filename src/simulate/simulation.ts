@@ -15,6 +15,7 @@ import { Network } from './network.ts';
 import { Operator } from './operator.ts';
 import type { SimulationOptions } from './options.ts';
 import { Random } from './random.ts';
+import { edgesText } from './refold.ts';
 import type { Violation } from './violation.ts';
 
 /** Virtual time after which clients who are still at it are left alone, ms: their number times this, and then some. */
@@ -154,7 +155,7 @@ class Simulation {
     await this.#run(() => false, this.#kernel.nowMs + restMs);
     const { life, witness } = this.#machine;
     if (life === null || this.#violation || life.log.head !== life.log.durable) return;
-    witness.atRest({ whole: life.stateText });
+    witness.atRest({ whole: life.stateText, edges: edgesText(life.gate, life.views) });
     await this.#through(this.#machine.readAll());
   }
 
@@ -182,6 +183,7 @@ class Simulation {
     if (life === null || this.#violation || life.log.failure) return;
     witness.live({ host: stateText(life.state, []) });
     witness.noGuestWithoutSlot();
+    witness.idle(life, this.#options.runners);
   }
 
   result(): SimulationResult {

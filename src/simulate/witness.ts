@@ -6,6 +6,8 @@
  * a guest that was started for a fact that was not yet safe, a client that was told what a crash then took back, a
  * durable fact that the next start did not find (I1, I3, I6, I10, I18).
  */
+
+import type { Controller } from '../controller.ts';
 import type { FactData } from '../events/facts.ts';
 import type { FactRecord } from '../events/record.ts';
 import type { RunRequest } from '../executor/backend.ts';
@@ -14,6 +16,7 @@ import type { LogBase, TailCut } from '../log/log.ts';
 import type { JobView } from '../views/job-view.ts';
 import type { BusMessage } from '../views/publication.ts';
 import { Cuts } from './cuts.ts';
+import { quietMs, worksIfItCan } from './idle.ts';
 import type { Kernel } from './kernel.ts';
 import { Ledger, type Moment } from './ledger.ts';
 import { Refold } from './refold.ts';
@@ -234,12 +237,13 @@ export class Witness {
   }
 
   /** I10, when nothing is under way: a fold from the first fact on gives the state of every actor. */
-  atRest(life: { readonly whole: string }): void {
+  atRest(life: { readonly whole: string; readonly edges: string }): void {
     this.count('whole states compared');
     this.check(() => {
       const head = this.#head;
-      const { whole } = new Refold().to(head, this.#at);
+      const { edges, whole } = new Refold({ withEdges: true }).to(head, this.#at);
       law(whole === life.whole, 'I10', `an actor at seq ${head} has another fold`);
+      law(edges === life.edges, 'I10', `the gate or the views at seq ${head} have another fold`);
     });
   }
 
@@ -250,6 +254,14 @@ export class Witness {
   /** A fact of the history as it stands now, with what is not durable yet. */
   readonly #at = (seq: number): FactRecord | undefined =>
     this.records[seq - 1] ?? this.#pending[seq - 1 - this.records.length]?.record;
+
+  /** Nothing is under way: nobody waits who could start. */
+  idle(life: Controller, runners: number): void {
+    const last = this.#moments.at(-1);
+    if (!last || this.#pending.length > 0 || this.#kernel.nowMs - last.atMs < quietMs) return;
+    this.count('quiet moments');
+    this.check(() => worksIfItCan(life, runners, this.ledger.isSetAside));
+  }
 
   /** I3, I18: a guest is started once, for a durable `reserved` of a job that holds these very slots. */
   starting({ fence, tenant }: RunRequest): void {
