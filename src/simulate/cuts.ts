@@ -3,7 +3,7 @@
  *
  * Why at the disk: a cut destroys its own evidence. Of one that was made and never told the records say nothing, nor does
  * the log that is read afterwards; only whoever saw the file become shorter knows. Of several cuts that nobody was told
- * about, one fact tells as a sum. Test: `test/simulate/cuts.test.ts`.
+ * about, one fact tells as a sum. Test: `test/simulate/laws.test.ts`.
  */
 import type { FactData } from '../events/facts.ts';
 import { law } from './violation.ts';

@@ -5,7 +5,7 @@
  * a judge that shares it judges nothing. But where a job was selected, another of the very same shape could have been
  * selected in its place, as long as the quota of its tenant allows. So this law sees less than I9 says, and
  * whatever it sees is true. Source of the bound: start-time fair queueing (Goyal, Vin and Cheng, SIGCOMM 1996): between
- * two turns of one tenant another of `k` times its weight has at most `k + 1`. Test: `test/simulate/ledger.test.ts`.
+ * two turns of one tenant another of `k` times its weight has at most `k + 1`. Test: `test/simulate/laws.test.ts`.
  */
 import type { TenantTerms } from '../events/facts.ts';
 import { law } from './violation.ts';

@@ -3,7 +3,7 @@
  *
  * Why with the moments of the kernel: a stop that is a minute too long still ends with the right facts. What may make
  * one late or leave a guest behind without a fault of the controller (a disk call that hangs, a guest that does not hear
- * its kill) is asked for first, so that nothing else is excused.
+ * its kill) is asked for first, so that nothing else is excused. Test: `test/simulate/laws.test.ts`.
  */
 import type { FactData } from '../events/facts.ts';
 import type { FactRecord } from '../events/record.ts';

@@ -16,6 +16,7 @@ import type { LogBase, TailCut } from '../log/log.ts';
 import type { JobView } from '../views/job-view.ts';
 import type { BusMessage } from '../views/publication.ts';
 import { Cuts } from './cuts.ts';
+import { GuestLaws, type Past } from './guest-laws.ts';
 import { quietMs, worksIfItCan } from './idle.ts';
 import type { Kernel } from './kernel.ts';
 import { Ledger, type Moment } from './ledger.ts';
@@ -46,7 +47,6 @@ export interface Opening {
   readonly cut: TailCut | null;
 }
 
-const runs = new Set(['starting', 'running']);
 const goneFacts = new Set(['job.exited', 'job.crashed', 'job.stopped', 'job.lost']);
 
 export class Witness {
@@ -65,7 +65,7 @@ export class Witness {
   readonly #refold = new Refold();
   readonly cuts = new Cuts();
   readonly stops: Stops;
-  readonly #fences = new Set<number>();
+  readonly #guests = new GuestLaws();
   readonly #kernel: Kernel;
   readonly #world: World;
   violation: Violation | null = null;
@@ -263,36 +263,25 @@ export class Witness {
     this.check(() => worksIfItCan(life, runners, this.ledger.isSetAside));
   }
 
-  /** I3, I18: a guest is started once, for a durable `reserved` of a job that holds these very slots. */
-  starting({ fence, tenant }: RunRequest): void {
+  /** I3, I18: a guest is about to be started. */
+  starting(request: RunRequest): void {
     this.count('guests started');
-    this.check(() => {
-      law(!this.#fences.has(fence), 'I3', `the guest of ${fence} is started twice`);
-      this.#fences.add(fence);
-      const reserved = this.records[fence - 1];
-      law(reserved?.type === 'job.reserved', 'I18', `a guest is started for ${fence}, which is not durable`);
-      const job = this.ledger.jobs.get(reserved.subject.split('.')[2] ?? '');
-      law(
-        job?.fence === fence && job.tenant === tenant,
-        'I3',
-        `a guest is started for the old fence ${fence}`,
-      );
-      law(job.slots.length > 0, 'I5', `a guest is started for ${fence} without a slot`);
-    });
+    this.check(() => this.#guests.starting(request, this.#past));
   }
 
-  /** I18: a guest is killed for a durable reason. */
+  /** I18: a guest is about to be killed. */
   killing(fence: number): void {
     this.count('guests killed');
-    this.check(() => {
-      const reserved = this.records[fence - 1];
-      const job = this.ledger.jobs.get(reserved?.subject.split('.')[2] ?? '');
-      law(
-        job && (job.fence !== fence || !runs.has(job.state)),
-        'I18',
-        `the guest of ${fence} is killed for no durable reason`,
-      );
-    });
+    this.check(() => this.#guests.killing(fence, this.#past));
+  }
+
+  /** I6: no guest breathes without a slot. */
+  noGuestWithoutSlot(): void {
+    this.check(() => this.#guests.allHoldSlots(this.#world.guests, this.#past));
+  }
+
+  get #past(): Past {
+    return { records: this.records, jobs: this.ledger.jobs };
   }
 
   /** I18: whatever a client is told of a job is durable, and so it is. */
@@ -333,21 +322,6 @@ export class Witness {
       law(own, 'I18', `fact ${seq} is published; durable is ${this.ledger.seq}`);
       const { hash } = JSON.parse(new TextDecoder().decode(bytes)) as FactRecord;
       law(hash === own.hash, 'I18', `fact ${seq} is published with another hash`);
-    });
-  }
-
-  /** I6: when the last slot of a drained GPU is free, none of its guests breathes. */
-  noGuestWithoutSlot(): void {
-    this.check(() => {
-      for (const fence of this.#world.guests) {
-        const reserved = this.records[fence - 1];
-        const job = this.ledger.jobs.get(reserved?.subject.split('.')[2] ?? '');
-        law(
-          job && job.fence === fence && job.slots.length > 0,
-          'I6',
-          `the guest of ${fence} lives without a slot`,
-        );
-      }
     });
   }
 }

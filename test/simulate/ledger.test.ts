@@ -1,5 +1,6 @@
 /** The judge is judged: a sound history passes, and each law, broken on purpose, is named. */
 import * as assert from 'uvu/assert';
+import { notInFleet } from '../../src/configure.ts';
 import { type FactRecord, genesis, sealRecord } from '../../src/events/record.ts';
 import { nodeSha256 } from '../../src/log/hash-node.ts';
 import { Ledger } from '../../src/simulate/ledger.ts';
@@ -105,6 +106,31 @@ const edits: Readonly<Record<string, readonly [law: string, edit: Edit]>> = {
       const [slot] = fact(facts, reserved).data['slots'] as { gpu: string }[];
       drain.subject = `slot.${slot?.gpu}.drained`;
       return [...facts.slice(0, reserved), drain, ...facts.slice(reserved)];
+    },
+  ],
+  'a start that restores what a person drained': [
+    'I6',
+    (facts) => {
+      const restored = fact(facts, at(facts, 'slot.restored'));
+      restored.data['reason'] = notInFleet;
+      return facts;
+    },
+  ],
+  'a loss behind a stop with nobody running': [
+    'I19',
+    (facts) => {
+      const started = at(facts, 'job.started');
+      const { fence } = fact(facts, started).data;
+      const stop = structuredClone(fact(facts, at(facts, 'controller.recovered')));
+      Object.assign(stop, {
+        subject: 'controller.stopped',
+        type: 'controller.stopped',
+        data: { running: 0 },
+      });
+      const lost = structuredClone(fact(facts, started));
+      Object.assign(lost, { type: 'job.lost', data: { fence, message: 'gone' } });
+      lost.subject = lost.subject.replace('started', 'lost');
+      return [...facts.slice(0, started + 1), stop, lost];
     },
   ],
   'a job beyond the queue bound': [
