@@ -6,15 +6,16 @@ import { nodeSha256 } from '../log/hash-node.ts';
 import { nodeDisk } from '../log/node-disk.ts';
 import { readLogFolder } from '../log/scan.ts';
 import { itemsOf, verifyLog } from '../log/verify.ts';
-import { CommandError } from './exit.ts';
+import { CommandError, usage } from './exit.ts';
 
 export const isExport = (path: string): boolean => existsSync(path) && statSync(path).isFile();
 
-/** `DIR/log` of a data directory, or the folder itself. Throws ERR_NOT_FOUND. */
+/** `DIR/log` of a data directory, or the folder itself. Throws ERR_NOT_FOUND, ERR_USAGE. */
 export function folderOf(path: string): string {
   const inside = join(path, 'log');
   if (existsSync(inside)) return inside;
-  if (existsSync(path)) return path;
+  if (existsSync(path) && statSync(path).isDirectory()) return path;
+  if (existsSync(path)) throw usage(`${path}: neither a file nor a folder`, 'write it to a file first');
   throw new CommandError('ERR_NOT_FOUND', `${path}: no such file or folder`, {
     next: 'name the data directory of the server, data by default',
   });

@@ -10,9 +10,10 @@ import { join } from 'node:path';
 import { nodeSha256 } from '../log/hash-node.ts';
 import { nodeDisk } from '../log/node-disk.ts';
 import { verifyLogFolder } from '../log/scan.ts';
-import { type Fault, keysIn, type Verdict, verifyLog } from '../log/verify.ts';
+import type { Fault, Verdict } from '../log/verdict.ts';
+import { keysIn, verifyLog } from '../log/verify.ts';
 import type { Context } from './context.ts';
-import { CommandError, exits } from './exit.ts';
+import { CommandError, exits, usage } from './exit.ts';
 import { folderOf, isExport } from './log-paths.ts';
 
 /** Faults shown to a person; `-o json` has all. */
@@ -29,7 +30,13 @@ export async function verifyLogAt(
   flags: VerifyFlags,
 ): Promise<number> {
   const folder = isExport(path) ? null : folderOf(path);
-  const verdict = await verifyLog(path, keysFor(path, folder, flags), flags.heads);
+  const keys = keysFor(path, folder, flags);
+  if (flags.heads !== undefined && !isExport(flags.heads))
+    throw usage(`--heads ${flags.heads}: no such file`, 'berth log verify --help');
+  if (flags.heads !== undefined && keys.length === 0)
+    throw usage('--heads prove nothing without the public key they are signed with', 'add --key FILE');
+  const mustBeSigned = flags.key !== undefined || flags.heads !== undefined;
+  const verdict = await verifyLog(path, keys, flags.heads, mustBeSigned).catch(noLog);
   const faults = [...verdict.faults, ...(folder === null ? [] : await brokenRules(folder, verdict))];
   const [first] = faults;
   const damage = first ? { ...first, offset: first.byte } : null;
@@ -47,10 +54,26 @@ export async function verifyLogAt(
   ]);
   if (!first) return exits.done;
   throw new CommandError('ERR_LOG_CORRUPT', sentenceOf(first), {
-    next: faults.some(({ sealed }) => sealed)
-      ? `restore the log from a copy; berth log replay ${path} --to ${first.seq - 1} shows the state before it`
-      : 'nothing, if a controller writes here now; else berth serve cuts the unsealed end and says so',
+    next: nextAfter(path, faults),
   });
+}
+
+/** A folder without a segment is no sound log, but no log. */
+function noLog(error: NodeJS.ErrnoException): never {
+  if (error.code !== 'ENOENT') throw error;
+  const next = 'name the data directory of a server, its folder log, or an export';
+  throw new CommandError('ERR_NOT_FOUND', error.message, { next, cause: error });
+}
+
+function nextAfter(path: string, faults: readonly Fault[]): string {
+  const [first] = faults;
+  if (first?.kind === 'unsigned')
+    return 'wait for the next head, or stop the controller: both sign one; or name --heads FILE that a witness kept';
+  if (first?.kind === 'head')
+    return 'berth log head -o json of the running controller tells the head that counts';
+  return faults.some(({ sealed }) => sealed)
+    ? `restore the log from a copy; berth log replay ${path} --to ${(first?.seq ?? 1) - 1} shows the state before it`
+    : 'nothing, if a controller writes here now; else berth serve cuts the unsealed end and says so';
 }
 
 const sentenceOf = ({ byte, file, reason, seq }: Fault): string =>
@@ -58,7 +81,13 @@ const sentenceOf = ({ byte, file, reason, seq }: Fault): string =>
 
 /** The key that is named; else the one beside the log, which proves something only to whoever trusts that folder. */
 function keysFor(path: string, folder: string | null, { key }: VerifyFlags): object[] {
-  if (key !== undefined) return keysIn(key);
+  if (key !== undefined) {
+    try {
+      return keysIn(key);
+    } catch (error) {
+      throw usage(`--key ${key}: ${(error as Error).message}`, 'berth log verify --help');
+    }
+  }
   const beside = join(folder === path ? join(path, '..') : path, 'keys', 'controller.jwk');
   return folder !== null && existsSync(beside) && statSync(beside).isFile() ? keysIn(beside) : [];
 }

@@ -10,7 +10,8 @@
  */
 import { statSync } from 'node:fs';
 import { ascending } from './ascending.ts';
-import { type Fault, type FaultKind, type Item, itemsOf, type Source } from './verify.ts';
+import type { Fault, FaultKind, Item, Source } from './verdict.ts';
+import { itemsOf } from './verify.ts';
 
 const brokenMax = 10_000; // A file that has more broken lines is no log.
 const noHash = 'does not end in a hash';

@@ -13,7 +13,7 @@ import type { Clock } from '../clock.ts';
 import { BerthError } from '../errors.ts';
 import type { Disk } from './disk.ts';
 import type { Log } from './log.ts';
-import type { Head } from './verify.ts';
+import type { Head } from './verdict.ts';
 
 /** `typ` of a signed head. */
 export const headType = 'berth-head+jws';

@@ -1,10 +1,11 @@
 /**
  * Verifies a log of Berth offline, with the controller's public key alone.
  *
- * Why one file that imports nothing: whoever doubts a log doubts the program that wrote it, too. This can be read in
+ * Why one file that imports nothing but types: whoever doubts a log doubts the program that wrote it, too. This can be read in
  * ten minutes and run by itself, even copied elsewhere; whether a log is sound is decided here and nowhere else.
  *   node src/log/verify.ts PATH [--key FILE] [--heads FILE]        (Node before 22.18: node --import tsx …)
- * PATH: a data directory, its folder `log`, or an export. FILE: a JWK or JWK set; signed heads. Exit 0: sound, 1: not.
+ * PATH: a data directory, its folder `log`, or an export. FILE: a JWK or JWK set; signed heads. Exit 0: sound, 1: not,
+ * 2: nothing was verified. With `--key` a log is sound only when a head is signed with that key, and no other stands there.
  * What was done to a log that is not sound, `diagnose.ts` beside this file finds out. Test: `test/log/verify.test.ts`.
  *
  * The format. A record is a line of UTF-8: JSON whose last member is `,"hash":"<64 hex>"}`. That hash is the SHA-256 of
@@ -22,74 +23,30 @@
 import { createPublicKey, hash as digest, verify as verifySignature } from 'node:crypto';
 import { createReadStream, existsSync, readdirSync, readFileSync, realpathSync, statSync } from 'node:fs';
 import { basename, join } from 'node:path';
+import { parseArgs } from 'node:util';
+import type { Fault, FaultKind, Findings, Head, Item, Source, Verdict } from './verdict.ts';
 
-/** `mark`: to a line between records. `rewritten`: hashes made right again, against a signed head. */
-export type FaultKind =
-  | 'edited'
-  | 'dropped'
-  | 'inserted'
-  | 'reordered'
-  | 'duplicated'
-  | 'rewritten'
-  | 'truncated'
-  | 'mark';
-/** A fault of the records `seq` to `toSeq`, which shows in the line that begins at `byte`. */
-export interface Fault {
-  readonly kind: FaultKind;
-  readonly seq: number;
-  readonly toSeq: number;
-  readonly file: string;
-  readonly byte: number;
-  readonly reason: string;
-  /** False behind the last mark of a folder: a crash, or a controller that is just writing, looks the same. */
-  readonly sealed: boolean;
-}
-/** What is signed; `log` is the hash of the first record: which log this is. */
-export interface Head {
-  readonly seq: number;
-  readonly hash: string;
-  readonly epoch: number;
-  readonly at: number;
-  readonly log: string | null;
-}
-export interface Verdict {
-  /** Last record up to which all is sound. */
-  readonly headSeq: number;
-  readonly headHash: string;
-  /** Records up to there. */
-  readonly records: number;
-  /** The newest signed head up to there. */
-  readonly signed: Head | null;
-  /** In the order of the files; empty: the log is sound. */
-  readonly faults: readonly Fault[];
-  readonly notes: readonly string[];
-}
-/** What is verified: files in order, where the chain begins, what is signed. */
-export interface Source {
-  readonly isExport: boolean;
-  readonly files: readonly string[];
-  readonly base: { readonly seq: number; readonly hash: string };
-  readonly heads: ReadonlyMap<number, Head>;
-  readonly signedTo: number;
-}
+export type { Head };
 
-/** Verifies what is at `path`. `keys`: public JWKs. Rejects with Node's errors when a file can't be read. */
+/**
+ * Verifies what is at `path`. `keys`: public JWKs. Rejects with Node's errors when a file can't be read.
+ * `mustBeSigned`: without a head that verifies, or with one that does not, it is not sound.
+ */
 export async function verifyLog(
   path: string,
   keys: readonly object[] = [],
   headsFile?: string,
+  mustBeSigned = false,
 ): Promise<Verdict> {
   const notes: string[] = [];
-  const source = sourceOf(path, keys, headsFile, notes);
-  const { head, signed, fault } = await check(source);
-  const verdict = {
-    headSeq: head.seq,
-    headHash: head.hash,
-    records: head.seq - source.base.seq,
-    signed,
-    notes,
-  };
-  if (fault === null) return { ...verdict, faults: [] };
+  const beside: Fault[] = [];
+  const source = sourceOf(path, keys, headsFile, { notes, faults: beside, mustBeSigned });
+  const { head, signed, fault, foreign } = await check(source);
+  const records = head.seq - source.base.seq;
+  const verdict = { headSeq: head.seq, headHash: head.hash, records, signed, notes };
+  if (foreign)
+    beside.push(faultAt('head', source.headsFile, foreign.seq, 'the head is signed for another log'));
+  if (fault === null) return { ...verdict, faults: beside };
   const first: Fault = { kind: 'edited', toSeq: fault.seq, sealed: true, ...fault };
   const explained = await import('./diagnose.ts')
     .then(({ diagnose }) => diagnose(source))
@@ -98,7 +55,11 @@ export async function verifyLog(
       return [];
     });
   // Whatever the explanation, a fault is a fault.
-  return { ...verdict, faults: explained.length > 0 ? explained : [first] };
+  return { ...verdict, faults: [...(explained.length > 0 ? explained : [first]), ...beside] };
+}
+
+function faultAt(kind: FaultKind, file: string, seq: number, reason: string, byte = 0): Fault {
+  return { kind, seq, toSeq: seq, file, byte, reason, sealed: true };
 }
 
 /** Reads all in order, up to the first thing that is not as it must be. */
@@ -106,68 +67,94 @@ async function check({ base, files, heads, isExport, signedTo }: Source): Promis
   head: Source['base'];
   signed: Head | null;
   fault: Pick<Fault, 'file' | 'byte' | 'seq' | 'reason'> | null;
+  /** A head that names another log than the one that begins here. */
+  foreign?: Head | undefined;
 }> {
   let head = base;
   /** The seq up to which marks have announced records; in an export there are none. */
   let announced = isExport ? Number.MAX_SAFE_INTEGER : base.seq;
   let signed: Head | null = null;
+  let foreign: Head | undefined;
   for (const file of files) {
     for await (const items of itemsOf(file, isExport)) {
       for (const item of items) {
         const fault = { file, byte: item.byte, seq: head.seq + 1 };
-        if (item.kind === 'broken') return { head, signed, fault: { ...fault, reason: item.why } };
+        if (item.kind === 'broken') return { head, signed, foreign, fault: { ...fault, reason: item.why } };
         if (item.kind === 'mark') {
           const fits = item.seq === head.seq && item.hash === head.hash && item.seq === announced;
-          if (!fits) return { head, signed, fault: { ...fault, reason: 'the mark does not belong here' } };
+          if (!fits)
+            return { head, signed, foreign, fault: { ...fault, reason: 'the mark does not belong here' } };
           announced = item.upTo;
           continue;
         }
         if (item.seq !== head.seq + 1 || item.prev !== head.hash || item.seq > announced)
-          return { head, signed, fault: { ...fault, reason: 'the record does not belong here' } };
+          return { head, signed, foreign, fault: { ...fault, reason: 'the record does not belong here' } };
         const known = heads.get(item.seq);
         if (known && known.hash !== item.hash)
-          return { head, signed, fault: { ...fault, reason: 'the signed head has another hash' } };
+          return { head, signed, foreign, fault: { ...fault, reason: 'the signed head has another hash' } };
+        if (item.seq === 1)
+          foreign = [...heads.values()].find(({ log }) => log !== null && log !== item.hash);
         signed = known ?? signed;
         head = item;
       }
     }
   }
-  const whole = head.seq >= signedTo && (isExport || head.seq === announced);
-  const place = { file: files.at(-1) ?? '', byte: 0, seq: head.seq + 1 };
-  return { head, signed, fault: whole ? null : { ...place, reason: `the log ends at seq ${head.seq}` } };
+  const whole = head.seq >= signedTo && (isExport ? head.seq > 0 : head.seq === announced);
+  const place = { kind: 'truncated', file: files.at(-1) ?? '', byte: 0, seq: head.seq + 1 };
+  const reason = head.seq > 0 ? `the log ends at seq ${head.seq}` : 'there is no record';
+  return { head, signed, foreign, fault: whole ? null : { ...place, reason } };
 }
 
 function sourceOf(
   path: string,
   keys: readonly object[],
-  headsFile: string | undefined,
-  notes: string[],
+  headsAt: string | undefined,
+  found: Findings,
 ): Source {
   const isExport = statSync(path).isFile();
   const folder = !isExport && existsSync(join(path, 'log')) ? join(path, 'log') : path;
   const names = isExport ? [] : readdirSync(folder).filter((name) => /^\d{20}\.seg$/.test(name));
   const files = isExport ? [path] : names.sort().map((name) => join(folder, name));
-  const signed = headsIn(headsFile ?? (isExport ? `${path}.heads` : join(folder, 'heads.jws')), keys, notes);
-  const heads = new Map<number, Head>();
-  for (const head of signed) {
-    const other = heads.get(head.seq);
-    if (other && other.hash !== head.hash) notes.push(`two different heads are signed for seq ${head.seq}`);
-    heads.set(head.seq, head);
-  }
+  const headsFile = headsAt ?? (isExport ? `${path}.heads` : join(folder, 'heads.jws'));
+  // A file that was named must be there.
+  const text = headsAt !== undefined || existsSync(headsFile) ? readFileSync(headsFile, 'utf8') : '';
+  const heads = headsIn(headsFile, text, keys, found);
+  if (files.length === 0 && heads.size === 0)
+    throw Object.assign(new Error(`${folder} holds no log: there is no segment`), { code: 'ENOENT' });
   const firstSeq = isExport || !files[0] ? 1 : Number(basename(files[0], '.seg'));
-  const retired = linesIn(join(folder, 'retired.jsonl')).map((line) => JSON.parse(line));
-  const before = firstSeq === 1 ? undefined : retired.find(({ lastSeq }) => lastSeq === firstSeq - 1);
-  if (before) notes.push(`seq 1 to ${firstSeq - 1} are not here; their digest is known`);
-  const base = before ? { seq: firstSeq - 1, hash: before.hash } : { seq: 0, hash: '0'.repeat(64) };
-  return { isExport, files, base, heads, signedTo: Math.max(0, ...heads.keys()) };
+  const base = isExport ? beginning : baseOf(join(folder, 'retired.jsonl'), firstSeq, found);
+  return { isExport, files, headsFile, base, heads, signedTo: Math.max(0, ...heads.keys()) };
 }
 
-/** A line: a record; a mark, with seq and hash of the record before it and the last seq that it announces; or neither. */
-export type Item = { readonly byte: number; readonly text: string } & (
-  | { readonly kind: 'record'; readonly seq: number; readonly prev: string; readonly hash: string }
-  | { readonly kind: 'mark'; readonly seq: number; readonly hash: string; readonly upTo: number }
-  | { readonly kind: 'broken'; readonly why: string }
-);
+const beginning = { seq: 0, hash: '0'.repeat(64) };
+
+/** Where the chain begins: behind the retired segments, of which one line each must follow the one before. */
+function baseOf(file: string, firstSeq: number, { faults, notes }: Findings): Source['base'] {
+  // What has no newline a crash, or who is just writing, left behind; of a last line perhaps its length alone.
+  const lines = existsSync(file) ? readFileSync(file, 'utf8').split('\n').slice(0, -1) : [];
+  let [base, last] = [beginning, beginning];
+  for (const [i, line] of lines.entries()) {
+    const next = parsed(line);
+    if (next === null && i === lines.length - 1) break;
+    if (next?.firstSeq !== last.seq + 1 || next.prev !== last.hash || !(next.lastSeq > last.seq)) {
+      const reason = `line ${i + 1} does not go on from seq ${last.seq}`;
+      faults.push(faultAt('edited', file, last.seq + 1, reason));
+      break;
+    }
+    last = { seq: next.lastSeq, hash: next.hash };
+    if (last.seq === firstSeq - 1) base = last;
+  }
+  if (base.seq > 0) notes.push(`seq 1 to ${base.seq} are not here; their digest is known`);
+  return base;
+}
+
+function parsed(line: string): { firstSeq: number; lastSeq: number; prev: string; hash: string } | null {
+  try {
+    return JSON.parse(line);
+  } catch {
+    return null;
+  }
+}
 
 const lineBytesMax = 16 * 1024 * 1024;
 
@@ -221,17 +208,35 @@ function itemOf(bytes: Buffer, byte: number, isExport: boolean): Item {
   }
 }
 
-const linesIn = (file: string): string[] =>
-  existsSync(file) ? readFileSync(file, 'utf8').split('\n').filter(Boolean) : [];
-
-function headsIn(file: string, keys: readonly object[], notes: string[]): Head[] {
-  const lines = linesIn(file);
-  const heads = lines.map((jws) => openHead(jws, keys)).filter((head) => head !== null);
+/** The heads that one of `keys` signed, by their seq. */
+function headsIn(file: string, text: string, keys: readonly object[], found: Findings): Map<number, Head> {
+  const { faults, mustBeSigned, notes } = found;
+  const heads = new Map<number, Head>();
+  const wrong: number[] = [];
+  const lines = text.split('\n');
+  let [byte, count] = [0, 0];
+  for (const [i, jws] of lines.entries()) {
+    const [head, at] = [openHead(jws, keys), byte];
+    byte += Buffer.byteLength(jws) + 1;
+    // A part of a line at the end is what a crash left.
+    if (jws === '' || (head === null && i === lines.length - 1)) continue;
+    count += 1;
+    const other = head && heads.get(head.seq);
+    if (head === null) wrong.push(at);
+    else if (other && other.hash !== head.hash)
+      faults.push(faultAt('head', file, head.seq, `two different heads are signed for seq ${head.seq}`, at));
+    else heads.set(head.seq, head);
+  }
   const blind = "a cut end, or all made anew, can't be seen";
-  if (lines.length === 0) notes.push(`no signed head: ${blind}`);
-  else if (keys.length === 0) notes.push(`no key given for the ${lines.length} signed heads: ${blind}`);
-  else if (heads.length < lines.length)
-    notes.push(`${lines.length - heads.length} of ${lines.length} heads do not verify with this key`);
+  const why = `${wrong.length} of ${count} heads do not verify with this key`;
+  if (mustBeSigned && heads.size === 0) {
+    const told = `no head is signed with this key, so ${blind}; a controller signs every headEvery records and at a clean stop`;
+    faults.push(faultAt('unsigned', file, 0, told));
+  }
+  if (mustBeSigned && wrong.length > 0) faults.push(faultAt('head', file, 0, why, wrong[0]));
+  else if (count === 0) notes.push(`no signed head: ${blind}`);
+  else if (keys.length === 0) notes.push(`no key given for the ${count} signed heads: ${blind}`);
+  else if (wrong.length > 0) notes.push(why);
   return heads;
 }
 
@@ -263,11 +268,14 @@ export function keysIn(file: string): object[] {
   return value.keys ?? [value];
 }
 
-async function main(args: readonly string[]): Promise<number> {
-  const after = (flag: string): string | undefined =>
-    args.includes(flag) ? args[args.indexOf(flag) + 1] : undefined;
-  const key = after('--key');
-  const verdict = await verifyLog(args[0] ?? 'data', key ? keysIn(key) : [], after('--heads'));
+async function main(args: string[]): Promise<number> {
+  const options = { key: { type: 'string' }, heads: { type: 'string' } } as const;
+  const { positionals, values } = parseArgs({ args, options, allowPositionals: true });
+  const { heads, key } = values;
+  if (positionals.length > 1) throw new Error(`one PATH, not ${positionals.join(' ')}`);
+  if (heads !== undefined && key === undefined) throw new Error('--heads prove nothing without --key');
+  const keys = key === undefined ? [] : keysIn(key);
+  const verdict = await verifyLog(positionals[0] ?? 'data', keys, heads, key !== undefined);
   const { faults, headHash, headSeq, notes, records, signed } = verdict;
   console.log(`${records} records, head seq ${headSeq}, hash ${headHash}`);
   if (signed) console.log(`signed head verified: seq ${signed.seq}`);
@@ -281,6 +289,11 @@ async function main(args: readonly string[]): Promise<number> {
 // in a bundle every file is the one that was started.
 const started = process.argv[1] ?? '';
 if (basename(started) === 'verify.ts' && realpathSync(started) === import.meta.filename)
-  void main(process.argv.slice(2)).then((code) => {
-    process.exitCode = code;
-  });
+  void main(process.argv.slice(2))
+    .catch((error: Error) => {
+      console.error(`error: ${error.message}\nusage: verify.ts PATH [--key FILE] [--heads FILE]`);
+      return 2;
+    })
+    .then((code) => {
+      process.exitCode = code;
+    });

@@ -2,7 +2,7 @@
 import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import * as assert from 'uvu/assert';
-import type { Fault } from '../../src/log/verify.ts';
+import type { Fault } from '../../src/log/verdict.ts';
 import { suite } from '../suite.ts';
 import { Berth, ended, guest, root, run } from './berth.ts';
 

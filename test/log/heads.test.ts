@@ -3,7 +3,7 @@ import * as assert from 'uvu/assert';
 import { openFileLog } from '../../src/log/file.ts';
 import { type HeadParts, Heads, newestSignedHead } from '../../src/log/heads.ts';
 import type { Log } from '../../src/log/log.ts';
-import type { Head } from '../../src/log/verify.ts';
+import type { Head } from '../../src/log/verdict.ts';
 import { SimulatedClock } from '../properties/simulated.ts';
 import { runs, seed, suite } from '../suite.ts';
 import { appendMany, codeOf, numbers } from './drafts.ts';
