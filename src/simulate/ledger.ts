@@ -128,9 +128,11 @@ export class Ledger {
       this.#queuedMax = queuedMax;
       this.#retainedMax = retainedMax ?? Number.POSITIVE_INFINITY;
       this.#forget();
-    } else if (type === 'tenant.added' || type === 'tenant.changed')
-      this.#terms.set(name, (data as FactData<'tenant.added'>).terms);
-    else if (type === 'slot.drained') this.#drained.set(name, (data as FactData<'slot.drained'>).reason);
+    } else if (type === 'tenant.added' || type === 'tenant.changed') {
+      const { terms } = data as FactData<'tenant.added'>;
+      this.#terms.set(name, terms);
+      this.#shares.weight(name, terms.weight);
+    } else if (type === 'slot.drained') this.#drained.set(name, (data as FactData<'slot.drained'>).reason);
     else if (type === 'slot.restored') this.#restored(name, data as FactData<'slot.restored'>);
     else if (type === 'controller.stopped') {
       this.#leftRunning = (data as FactData<'controller.stopped'>).running;
