@@ -8,10 +8,10 @@
  * Test: `test/log/import.test.ts`.
  */
 import { BerthError } from '../errors.ts';
-import { type FactRecord, openRecord, type Sha256 } from '../events/record.ts';
+import { type FactRecord, genesis, openRecord, type Sha256 } from '../events/record.ts';
 import { Chain } from './chain.ts';
 import type { Disk, DiskFile } from './disk.ts';
-import { startOf } from './retired.ts';
+import { readRetired, startOf } from './retired.ts';
 import { closeSegments, corrupt, openSegments, scanSegments } from './scan.ts';
 import { firstSeqOf, type Mark, markLine, segmentBytesMaxDefault, segmentName } from './segment.ts';
 
@@ -41,8 +41,8 @@ export interface Imported {
 /**
  * Imports; whoever calls holds the lock of the data directory.
  *
- * Throws, with nothing changed: `ERR_LOG_CORRUPT` when the export or the log there does not verify,
- * `ERR_LOG_CONFLICT` when the two part, naming the first seq that differs, `ERR_EXISTS` when other files stand there.
+ * Throws, with nothing changed: `ERR_LOG_CORRUPT` when the export or the log there does not verify or the export is
+ * empty, `ERR_LOG_CONFLICT` when the two part, naming the first seq that differs, `ERR_EXISTS` when other files stand there.
  */
 export async function importLog(options: ImportOptions): Promise<Imported> {
   const { dir, disk, draftDir, sha256 } = options;
@@ -55,6 +55,25 @@ export async function importLog(options: ImportOptions): Promise<Imported> {
   const there = isNew ? { chain: new Chain(sha256), group: 0, same: 0 } : await overlap(options, source);
   const { chain, group, same } = there;
   const writer = new Writer(options, chain, group);
+  try {
+    await fill(writer, chain, source, sha256);
+    await moveIn(options, isNew, await writer.end());
+  } catch (error) {
+    // On a full disk the drafts would keep the room. What can't be removed the next import removes.
+    await writer.abandon().catch(() => undefined);
+    await empty(disk, draftDir).catch(() => undefined);
+    throw error;
+  }
+  return { same, added: writer.added, headSeq: chain.head, headHash: chain.headHash };
+}
+
+/** Writes all that the export has more of. */
+async function fill(
+  writer: Writer,
+  chain: Chain,
+  source: AsyncGenerator<string, void>,
+  sha256: Sha256,
+): Promise<void> {
   for (let line = await source.next(); !line.done; line = await source.next()) {
     const record = openRecord(line.value, { seq: chain.head + 1, prev: chain.headHash }, sha256);
     const broken = typeof record === 'string' ? record : chain.accept(record);
@@ -62,9 +81,7 @@ export async function importLog(options: ImportOptions): Promise<Imported> {
       throw new BerthError('ERR_LOG_CORRUPT', `seq ${chain.head + 1} of the export: the record ${broken}`);
     await writer.add(line.value, record as FactRecord);
   }
-  const segments = await writer.end();
-  await moveIn(options, isNew, segments);
-  return { same, added: writer.added, headSeq: chain.head, headHash: chain.headHash };
+  if (chain.head === 0) throw new BerthError('ERR_LOG_CORRUPT', 'the export holds no record');
 }
 
 /** Moves drafts into place: a new log at once, a continuation segment by segment, each whole and each durable. */
@@ -95,10 +112,8 @@ async function overlap(
     const start = await startOf(dir, disk, segments);
     const chain = new Chain(sha256, start);
     const scan = scanSegments(segments, chain, sha256, Number.MAX_SAFE_INTEGER, start?.group);
-    let same = 0;
+    let same = await sameAsRetired(dir, disk, sha256, source, start?.seq ?? 0);
     let ended = false;
-    // What is retired here can't be compared.
-    for (let skipped = 0; skipped < (start?.seq ?? 0); skipped += 1) await source.next();
     for (;;) {
       const step = await scan.next();
       if (step.done) {
@@ -127,6 +142,41 @@ async function overlap(
   } finally {
     await closeSegments(segments);
   }
+}
+
+/**
+ * Takes from the export what is retired here, up to `toSeq`. Of each segment the hash of its last record is known,
+ * and with it all before. Returns up to where the export is known to be the same.
+ */
+async function sameAsRetired(
+  dir: string,
+  disk: Disk,
+  sha256: Sha256,
+  source: AsyncGenerator<string, void>,
+  toSeq: number,
+): Promise<number> {
+  if (toSeq === 0) return 0;
+  const { lines } = await readRetired(dir, disk);
+  const hashes = new Map(lines.map(({ hash, lastSeq }) => [lastSeq, hash]));
+  let same = 0;
+  let prev = genesis;
+  for (let seq = 1; seq <= toSeq; seq += 1) {
+    const line = await source.next();
+    if (line.done) return same;
+    const record = openRecord(line.value, { seq, prev }, sha256);
+    if (typeof record === 'string')
+      throw new BerthError('ERR_LOG_CORRUPT', `seq ${seq} of the export: the record ${record}`);
+    prev = record.hash;
+    const known = hashes.get(seq);
+    if (known === undefined) continue;
+    if (known !== prev)
+      throw new BerthError(
+        'ERR_LOG_CONFLICT',
+        `the log and the export part between seq ${same + 1} and seq ${seq}, which are retired here`,
+      );
+    same = seq;
+  }
+  return same;
 }
 
 /** Writes segments as the log itself does: groups behind marks, each segment closed. */
@@ -161,6 +211,12 @@ class Writer {
     await this.#close();
     if (this.#names.length > 0) await this.#options.disk.syncFolder(this.#options.draftDir);
     return this.#names;
+  }
+
+  /** Lets go of the segment that is half written. */
+  async abandon(): Promise<void> {
+    await this.#file?.close();
+    this.#file = null;
   }
 
   async #flush(): Promise<void> {

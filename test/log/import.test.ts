@@ -5,9 +5,10 @@ import * as assert from 'uvu/assert';
 import { type FactRecord, sealRecord } from '../../src/events/record.ts';
 import type { Disk } from '../../src/log/disk.ts';
 import { openFileLog } from '../../src/log/file.ts';
-import { nodeSha256 } from '../../src/log/hash-node.ts';
+import { nodeDigest, nodeSha256 } from '../../src/log/hash-node.ts';
 import { type Imported, importLog } from '../../src/log/import.ts';
 import { nodeDisk } from '../../src/log/node-disk.ts';
+import { retireSegments } from '../../src/log/retire.ts';
 import { verifyLogFolder } from '../../src/log/scan.ts';
 import { verifyLog } from '../../src/log/verify.ts';
 import { suite } from '../suite.ts';
@@ -116,6 +117,40 @@ t('an export that does not verify makes no log, wherever it is spoilt', () =>
       assert.equal(await contentOf(join(data, 'log')), []);
     }
     assert.is((await failure(into(data, lines.slice(3)))).code, 'ERR_LOG_CORRUPT');
+  }),
+);
+
+t('an empty export is refused, and whatever fails, no draft of it keeps room on the disk', () =>
+  withFolder(async (data) => {
+    assert.is((await failure(into(data, []))).code, 'ERR_LOG_CORRUPT');
+    const lines = linesOf(await recordsOf(2_500));
+    const spoilt = lines.with(2_400, lines[2_400]!.replace('"n":', '"m":'));
+    assert.is((await failure(into(data, spoilt))).code, 'ERR_LOG_CORRUPT');
+    assert.equal(await contentOf(join(data, 'log.import')), []);
+    assert.equal(await contentOf(join(data, 'log')), []);
+  }),
+);
+
+t('what is retired here is compared by its digest line, and counted', () =>
+  withFolder(async (data) => {
+    const records = await recordsOf(2_500);
+    await into(data, linesOf(records));
+    const dir = join(data, 'log');
+    const place = { dir, disk: nodeDisk, sha256: nodeSha256, newDigest: nodeDigest };
+    await retireSegments({ ...place, upToSeq: 1_000, release: async () => undefined });
+    const { same, added } = await into(data, linesOf(records));
+    assert.equal([same, added], [2_500, 0]);
+    // Another log from its very beginning, sound in itself.
+    let { prev } = records[0]!;
+    const other = records.map((record) => {
+      const sealed = sealRecord({ ...record, prev, data: { n: 99 } }, nodeSha256);
+      prev = sealed.hash;
+      return sealed.line;
+    });
+    const { code, message } = await failure(into(data, other));
+    assert.is(code, 'ERR_LOG_CONFLICT');
+    assert.match(message, 'part between seq 1 and seq 1000, which are retired here');
+    assert.is((await failure(into(data, other.slice(0, 1_000)))).code, 'ERR_LOG_CONFLICT');
   }),
 );
 
