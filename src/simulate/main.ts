@@ -5,7 +5,7 @@
  * stream of random numbers. The command that is printed runs the same history again, on any machine.
  * Test: `test/simulate/simulate.test.ts`.
  */
-import { Command, InvalidArgumentError } from 'commander';
+import { Command, InvalidArgumentError, Option } from 'commander';
 import { systemClock } from '../clock.ts';
 import { nodeSha256 } from '../log/hash-node.ts';
 import { crashEverywhere } from './crash-everywhere.ts';
@@ -138,6 +138,18 @@ const whole = (text: string): number => {
   if (!Number.isSafeInteger(value) || value < 0) throw new InvalidArgumentError('must be a whole number');
   return value;
 };
+/** Seeds and counts: large enough for anyone, and far from where whole numbers end. */
+const countMax = 2 ** 48;
+const count = (text: string): number => {
+  const value = whole(text);
+  if (value < 1 || value > countMax) throw new InvalidArgumentError(`must be 1 to ${countMax}`);
+  return value;
+};
+const seedOf = (text: string): number => {
+  const value = whole(text);
+  if (value > countMax) throw new InvalidArgumentError(`must be 0 to ${countMax}`);
+  return value;
+};
 const wholes = (text: string, before: readonly number[] = []): readonly number[] => [...before, whole(text)];
 const kinds = (text: string, before: readonly FaultKind[] = []): readonly FaultKind[] => {
   const kind = faultKinds.find((known) => known === text);
@@ -147,13 +159,13 @@ const kinds = (text: string, before: readonly FaultKind[] = []): readonly FaultK
 
 await new Command('sim')
   .description('runs the controller in virtual time under faults, from seeds, and holds every law against it')
-  .option('--seeds <N>', 'seeds to run, one after the other', whole, 20)
-  .option('--jobs <M>', 'jobs that clients want in each', whole, 100)
-  .option('--seed <S>', 'the first seed', whole, 1)
+  .option('--seeds <N>', 'seeds to run, one after the other', count, 20)
+  .option('--jobs <M>', 'jobs that clients want in each', count, 100)
+  .option('--seed <S>', 'the first seed', seedOf, 1)
   .option('--crash-at <K...>', 'crash at the K-th crash point, counted from 1', wholes, [])
   .option('--without <KIND...>', `kinds of fault to leave out: ${faultKinds.join(', ')}`, kinds, [])
   .option('--crash-everywhere', 'crash each run at each of its points in turn; with few jobs', false)
   .option('--shrink', 'look for the smallest run that fails in the same way', false)
-  .option('-o, --output <FORM>', 'table or json', 'table')
+  .addOption(new Option('-o, --output <FORM>', 'what to print').choices(['table', 'json']).default('table'))
   .action(run)
   .parseAsync();

@@ -50,7 +50,11 @@ export interface Batch {
   readonly seedsEach: number;
   readonly args: readonly string[];
   /** Whether more is wanted, asked before each process. */
-  readonly more: (sofar: { readonly lifecycles: number; readonly seeds: number }) => boolean;
+  readonly more: (sofar: {
+    readonly lifecycles: number;
+    readonly seeds: number;
+    readonly counts: Readonly<Record<string, number>>;
+  }) => boolean;
 }
 
 /** Runs batches over all cores until nothing more is wanted, or one breaks a law: that one is returned as it is. */
@@ -60,7 +64,7 @@ export async function simulateMany({ firstSeed, seedsEach, args, more }: Batch):
   let failed: Summary | null = null;
   let next = firstSeed;
   const worker = async (): Promise<void> => {
-    while (failed === null && more({ lifecycles: sum.lifecycles, seeds: next - firstSeed })) {
+    while (failed === null && more({ lifecycles: sum.lifecycles, seeds: next - firstSeed, counts })) {
       const seed = next;
       next += seedsEach;
       const got = await simulateIn([...args, '--seed', String(seed), '--seeds', String(seedsEach)]);

@@ -20,7 +20,7 @@ t(
     console.log(`${sum.seeds} scenarios, ${points} crash points, ${runs} runs, ${sum.lifecycles} lifecycles`);
     assert.ok(sum.seeds >= scenarios && points > 50 * scenarios && runs > points);
   },
-  { limitMs: 590_000 },
+  { limitMs: 1_700_000 },
 );
 
 t.run();
