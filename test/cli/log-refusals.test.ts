@@ -11,7 +11,7 @@ import { nodeDisk } from '../../src/log/node-disk.ts';
 import { retireSegments } from '../../src/log/retire.ts';
 import { appendMany } from '../log/drafts.ts';
 import { suite } from '../suite.ts';
-import { type Ran, run } from './berth.ts';
+import { type Ran, root, run } from './berth.ts';
 
 const t = suite('cli/log-refusals');
 const slow = { limitMs: 120_000 };
@@ -152,7 +152,7 @@ t(
     await refuses(1, /ERR_NOT_FOUND/, 'log', 'import', join(dir, 'nope'), ...into);
     await refuses(2, /ERR_USAGE: stdin is not supported/, 'log', 'import', '-', ...into);
     const pipe = join(dir, 'pipe');
-    assert.is(spawnSync('mkfifo', [pipe]).status, 0);
+    assert.is(spawnSync('bash', ['-c', 'mkfifo "$0"', pipe]).status, 0);
     await refuses(2, /ERR_USAGE/, 'log', 'import', pipe, ...into);
     await refuses(2, /ERR_USAGE: .*neither a file nor a folder/, 'log', 'verify', pipe);
     assert.not((await readdir(dir)).includes('never'));
@@ -166,6 +166,22 @@ t(
       ['log'],
     );
     assert.is(await readFile(join(other, 'log', 'note'), 'utf8'), 'mine');
+  },
+  slow,
+);
+
+t(
+  'an import onto a disk that is full takes back what it has made, and names a next step',
+  async () => {
+    const [file, copy] = [join(dir, 'whole.jsonl'), join(dir, 'full')];
+    // No file may grow past 4 KiB: a disk that fails where the first segment is written.
+    const command = 'ulimit -f 4; exec "$0" "$@"';
+    const args = [process.execPath, join(root, 'bin', 'berth.js'), 'log', 'import', file, '--data', copy];
+    const { status, stderr } = spawnSync('bash', ['-c', command, ...args], { encoding: 'utf8' });
+    assert.is(status, 1, stderr);
+    assert.match(stderr, /^error ERR_LOG_FAILED: .*can't be written: EFBIG/m);
+    assert.match(stderr, /^next: .*make room, then import again/m);
+    assert.not((await readdir(dir)).includes('full'));
   },
   slow,
 );
