@@ -108,7 +108,7 @@ export class FairShares {
         !this.#setAside.has(other) &&
         this.#couldStart(other, shape, basis, slices, roomOf(other));
       if (!couldHave) {
-        this.#passed.delete(key);
+        this.#forgetTurnsBefore(other);
         continue;
       }
       const turns = (this.#passed.get(key) ?? 0) + 1;
@@ -121,6 +121,14 @@ export class FairShares {
         `${tenant} has ${turns} turns, and ${other} none, with a job of the same shape (${shape})`,
       );
     }
+  }
+
+  /**
+   * A turn that `other` could not have had moves the common virtual time past it: what it had saved up is gone, for
+   * this policy lends no credit to who can't be placed, and turns before that prove nothing.
+   */
+  #forgetTurnsBefore(other: string): void {
+    for (const key of this.#passed.keys()) if (key.endsWith(` ${other}`)) this.#passed.delete(key);
   }
 
   #couldStart(
