@@ -18,7 +18,7 @@ import { ensure, inCi, namedBy, searchPath, servers, testFiles } from './servers
 
 const filesAtOnceMax = 2;
 const fileMsMax = 300_000;
-const fileMsMaxLong = 1_800_000;
+const fileMsMaxLong = 3_600_000;
 const outputCharsMax = 4_000_000;
 /** How long output may trail behind the end of the process that wrote it. */
 const trailingOutputMs = 500;

@@ -27,12 +27,29 @@ function textOf(value: unknown, depth: number, known: KnownText): string | undef
   if (depth > depthMax) throw new RangeError(`nested deeper than ${depthMax}`);
   const text = known(value);
   if (text !== null) return text;
+  if (isFlatSorted(value)) return JSON.stringify(value);
   if (value instanceof Map) return objectText([...value].map(asMember), depth, known);
   if (value instanceof Set) return JSON.stringify([...value].map(String).sort());
   if (Array.isArray(value))
     return `[${value.map((item) => textOf(item, depth + 1, known) ?? 'null').join()}]`;
   return objectText(Object.entries(value), depth, known);
 }
+
+/** Whether the engine's own writing of this object or array is the canonical one: nothing nested, keys in order. */
+function isFlatSorted(value: object): boolean {
+  if (Array.isArray(value)) return value.every(isFlat);
+  if (Object.getPrototypeOf(value) !== Object.prototype) return false;
+  let last = '';
+  for (const key in value) {
+    if (key < last || isDigit(key.charCodeAt(0)) || !isFlat((value as Record<string, unknown>)[key]))
+      return false;
+    last = key;
+  }
+  return true;
+}
+
+const isFlat = (value: unknown): boolean => value === null || typeof value !== 'object';
+const isDigit = (code: number): boolean => code >= 48 && code <= 57;
 
 const asMember = ([key, item]: [unknown, unknown]): [string, unknown] => [String(key), item];
 
@@ -61,7 +78,7 @@ const indexMax = 4_294_967_294;
 function indexOf(key: string): number {
   const code = key.charCodeAt(0);
   // Nearly no key begins with a digit: decided by one look.
-  if (!(code >= 48 && code <= 57) || key.length > 10) return indexMax + 1;
+  if (!isDigit(code) || key.length > 10) return indexMax + 1;
   const index = Number(key);
   return String(index) === key && index <= indexMax ? index : indexMax + 1;
 }

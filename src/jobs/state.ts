@@ -158,7 +158,7 @@ function rememberNames(
     ...(idempotencyKey === null ? [] : [keyName(tenant, idempotencyKey)]),
     ...(jti === null ? [] : [jtiName(tenant, jti)]),
   ];
-  for (const name of names) remembered.set(name, { id, digest: jobDigest });
+  for (const name of names) remembered.set(name, { digest: jobDigest, id });
   if (names.length > 0) retained.names.set(id, names);
 }
 

@@ -16,7 +16,7 @@ t.needing(
     assert.ok(outcomes.some(({ refused }) => refused.some((name) => name.startsWith('503'))));
     assert.ok(outcomes.some(({ died }) => died.includes('code 1')));
   },
-  { limitMs: 590_000 },
+  { limitMs: 3_500_000 },
 );
 
 t.run();

@@ -20,7 +20,7 @@ t.needing(
       await wreck.remove();
     }
   },
-  { limitMs: 590_000 },
+  { limitMs: 3_500_000 },
 );
 
 t.run();

@@ -5,7 +5,7 @@ import { copyOf, flipAndJudge, judgeCut, specimen } from './damage.ts';
 import { first, tryOpen } from './made.ts';
 
 const t = suite('damage, every bit');
-const limitMs = 1_200_000;
+const limitMs = 3_500_000;
 
 for (const [what, options] of [
   ['in use', { bytesMin: 8_192 }],

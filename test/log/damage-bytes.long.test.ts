@@ -23,7 +23,7 @@ for (const [what, options] of [
       assert.is(outcomes.halted + outcomes.cut, made.bytes);
       assert.ok(outcomes.halted > 60_000 && outcomes.cut > 200, JSON.stringify(outcomes));
     },
-    { limitMs: 1_800_000 },
+    { limitMs: 3_500_000 },
   );
 }
 

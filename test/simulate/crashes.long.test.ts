@@ -20,7 +20,7 @@ t(
     console.log(`${sum.seeds} scenarios, ${points} crash points, ${runs} runs, ${sum.lifecycles} lifecycles`);
     assert.ok(sum.seeds >= scenarios && points > 50 * scenarios && runs > points);
   },
-  { limitMs: 1_700_000 },
+  { limitMs: 3_500_000 },
 );
 
 t.run();
