@@ -28,11 +28,15 @@ function textOf(value: unknown, depth: number, known: KnownText): string | undef
   const text = known(value);
   if (text !== null) return text;
   if (isFlatSorted(value)) return JSON.stringify(value);
-  if (value instanceof Map) return objectText([...value].map(asMember), depth, known);
+  if (value instanceof Map) {
+    const named: ReadonlyMap<string, unknown> = new Map([...value].map(([key, item]) => [String(key), item]));
+    return membersText([...named.keys()], (key) => named.get(key), depth, known);
+  }
   if (value instanceof Set) return JSON.stringify([...value].map(String).sort());
   if (Array.isArray(value))
     return `[${value.map((item) => textOf(item, depth + 1, known) ?? 'null').join()}]`;
-  return objectText(Object.entries(value), depth, known);
+  const named = value as Readonly<Record<string, unknown>>;
+  return membersText(Object.keys(named), (key) => named[key], depth, known);
 }
 
 /** Whether the engine's own writing of this object or array is the canonical one: nothing nested, keys in order. */
@@ -51,12 +55,15 @@ function isFlatSorted(value: object): boolean {
 const isFlat = (value: unknown): boolean => value === null || typeof value !== 'object';
 const isDigit = (code: number): boolean => code >= 48 && code <= 57;
 
-const asMember = ([key, item]: [unknown, unknown]): [string, unknown] => [String(key), item];
-
-function objectText(members: [string, unknown][], depth: number, known: KnownText): string {
+function membersText(
+  keys: readonly string[],
+  memberOf: (key: string) => unknown,
+  depth: number,
+  known: KnownText,
+): string {
   const texts: string[] = [];
-  for (const [key, item] of members.sort(byKey)) {
-    const text = textOf(item, depth + 1, known);
+  for (const key of inOrder(keys)) {
+    const text = textOf(memberOf(key), depth + 1, known);
     if (text !== undefined) texts.push(`${JSON.stringify(key)}:${text}`);
   }
   return `{${texts.join()}}`;
@@ -66,19 +73,18 @@ function objectText(members: [string, unknown][], depth: number, known: KnownTex
  * Keys that are whole numbers come first, in their own order, as in every JavaScript object; then by code unit. So
  * the text of a text that was read back is the same text.
  */
-function byKey([a]: [string, unknown], [b]: [string, unknown]): number {
-  const [first, second] = [indexOf(a), indexOf(b)];
-  if (first !== second) return first - second;
-  return a < b ? -1 : a > b ? 1 : 0;
+function inOrder(keys: readonly string[]): string[] {
+  const indexes = keys.filter(isIndex).sort((a, b) => Number(a) - Number(b));
+  // Without a function to compare with, the engine sorts a hundred thousand names in a fraction of the time.
+  return [...indexes, ...keys.filter((key) => !isIndex(key)).sort()];
 }
 
 /** 2^32 − 1 and above are no array indexes; engines keep them in the order of insertion. */
 const indexMax = 4_294_967_294;
 
-function indexOf(key: string): number {
-  const code = key.charCodeAt(0);
+function isIndex(key: string): boolean {
   // Nearly no key begins with a digit: decided by one look.
-  if (!isDigit(code) || key.length > 10) return indexMax + 1;
+  if (!isDigit(key.charCodeAt(0)) || key.length > 10) return false;
   const index = Number(key);
-  return String(index) === key && index <= indexMax ? index : indexMax + 1;
+  return String(index) === key && index <= indexMax;
 }
