@@ -62,3 +62,17 @@ export function castAround(
   const all = [attestor, concluder, scheduler, slotManager, executor, timekeeper];
   return { attestor, concluder, scheduler, slotManager, executor, timekeeper, all };
 }
+
+/** A cast that only remembers, for folds without effects: an offline replay, the page's player. */
+export const castMuted = (state: State): Cast => castAround(state, muted);
+
+const never = (): Promise<never> => Promise.reject(new Error('these actors have no effects'));
+
+/** Ports that are never used, because these actors are never started. */
+const muted = {
+  blobs: { read: never, verify: never, putBytes: never },
+  sign: never,
+  clock: { wallMs: () => 0, monotonicMs: () => 0, after: () => () => undefined },
+  killWaitMs: 0,
+  wake: (): void => undefined,
+};

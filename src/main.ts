@@ -8,13 +8,15 @@
 import { readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { loadOrMakeKey } from './attestation/keys.ts';
-import { bannerOf } from './banner.ts';
+import { bannerOf, isLoopback } from './banner.ts';
 import { openBlobs } from './blobs/blobs.ts';
 import { startCollector } from './blobs/collector.ts';
 import { randomIds, systemClock } from './clock.ts';
 import { readFleet, type Settings } from './config.ts';
 import { Controller, type ControllerParts } from './controller.ts';
+import { dashboardPage } from './dashboard/bundle.ts';
 import { adminOf, makeDataDirectory } from './data-directory.ts';
+import { demoNames, demoSigning } from './demo-signing.ts';
 import { addDemoTenants } from './demo-tenants.ts';
 import { startWasmPool } from './executor/pool.ts';
 import { killFormerRunners } from './executor/processes.ts';
@@ -145,6 +147,7 @@ async function assemble(
     sha256: nodeSha256,
     submitsPerSecondMax: settings.submitsPerSecondMax,
   });
+  const signsForPage = settings.demo && isLoopback(settings.listen);
   const http = await startHttp({
     listen: hostAndPort(settings.listen),
     door,
@@ -159,6 +162,9 @@ async function assemble(
     clock,
     logger,
     blobBytesMax,
+    page: () => dashboardPage(),
+    about: { version, demoNames: signsForPage ? demoNames : [] },
+    ...(signsForPage ? { demoSign: await demoSigning(dataDirectory, clock) } : {}),
   });
   stops.push(() => http.stop());
   if (settings.nats) {

@@ -53,7 +53,7 @@ const compositionRoots: Paths = [
   'src/log-on-disk.ts',
   'src/cli/',
   'src/simulate/process.ts',
-  'src/dashboard/main.ts',
+  'src/dashboard/main.tsx',
   'src/demo/judge-main.ts',
 ];
 

@@ -19,6 +19,12 @@ const steps = [
     next: 'npm run format, then mend the rest by hand',
   },
   { name: 'types', command: 'tsc --noEmit', next: 'npx tsc --noEmit --watch' },
+  // The page has a program of its own, so that no file of the server can lean on a browser's names.
+  {
+    name: 'types of the page',
+    command: 'tsc --noEmit -p src/dashboard',
+    next: 'npx tsc --noEmit --watch -p src/dashboard',
+  },
   { name: 'unused', command: 'knip --no-progress', next: 'remove it, or name its entry point in knip.json' },
 ];
 if (!onlyStatic) steps.push({ name: 'tests', command: 'node test/run.mjs', next: 'npm test -- --only FILE' });

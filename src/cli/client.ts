@@ -8,9 +8,9 @@
 import { type ClientRequest, request as httpRequest, type IncomingMessage } from 'node:http';
 import { request as httpsRequest } from 'node:https';
 import { type ErrorCode, errors, type FieldError } from '../errors.ts';
+import { type ServerEvent, serverEvents } from '../events/sse.ts';
 import { CommandError, usage } from './exit.ts';
 import type { TokenSource } from './sign.ts';
-import { type ServerEvent, serverEvents } from './sse.ts';
 
 /** Silence after which the server is given up, ms; event streams send a heartbeat every 15 s. */
 const silenceMsMax = 45_000;

@@ -7,9 +7,8 @@
  * is the one that the server records as `controller.recovered`. So two machines can compare a state by 64
  * letters. Test: `test/cli/log.test.ts`, `test/golden.test.ts`.
  */
-import { type Cast, castAround, stateText } from '../cast.ts';
+import { type Cast, castMuted, stateText } from '../cast.ts';
 import { foldsVersion, replayFrom } from '../checkpointing.ts';
-import { systemClock } from '../clock.ts';
 import { BerthError } from '../errors.ts';
 import type { FactData } from '../events/facts.ts';
 import { thaw } from '../events/frozen.ts';
@@ -83,7 +82,7 @@ export class Refold {
   constructor({ all = false, from }: RefoldOptions = {}) {
     const begin = from ? replayFrom(from.checkpoint) : fromTheBeginning();
     this.#replayer = new Replayer(begin);
-    this.#cast = castAround(begin.state, muted);
+    this.#cast = castMuted(begin.state);
     if (from) for (const actor of this.#cast.all) actor.restore(thaw(from.checkpoint.folds[actor.name]));
     this.#seq = begin.seq;
     this.#from = from ?? null;
@@ -190,14 +189,3 @@ export async function replay(
   }
   return refold.replayed;
 }
-
-const never = (): Promise<never> => Promise.reject(new Error('a replay has no effects'));
-
-/** Ports of actors that only remember: they are never started, so none of these is called. */
-const muted = {
-  blobs: { read: never, verify: never, putBytes: never },
-  sign: never,
-  clock: systemClock,
-  killWaitMs: 0,
-  wake: (): void => undefined,
-};

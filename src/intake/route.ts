@@ -10,6 +10,7 @@ import { z } from 'zod';
 import type { Blobs } from '../blobs/blobs.ts';
 import type { Clock } from '../clock.ts';
 import type { Controller } from '../controller.ts';
+import type { Page } from '../dashboard/bundle.ts';
 import type { ErrorCode } from '../errors.ts';
 import type { publicKeySchema } from '../events/facts.ts';
 import type { SignedHead } from '../log/heads.ts';
@@ -68,6 +69,13 @@ export interface Route {
   readonly handle: (call: Call) => Promise<Reply> | Reply;
 }
 
+/** Signs in a demo's name; null when it has no such name. */
+export type DemoSign = (what: {
+  readonly as: string;
+  readonly kind: 'token' | 'request';
+  readonly job?: unknown;
+}) => Promise<string | null>;
+
 /** What every handler works with; wired once. */
 export interface RouteParts {
   readonly door: Door;
@@ -88,6 +96,11 @@ export interface RouteParts {
   /** Largest blob, bytes. */
   readonly blobBytesMax: number;
   readonly streams: Streams;
+  /** The page for people, made when it is first asked for. */
+  readonly page: () => Promise<Page>;
+  readonly about: { readonly version: string; readonly demoNames: readonly string[] };
+  /** Absent where keys are not for everyone on this machine. */
+  readonly demoSign?: DemoSign;
   readonly documents: { readonly openapi: () => string; readonly asyncapi: () => string };
 }
 

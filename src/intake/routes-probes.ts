@@ -1,7 +1,6 @@
-/** Routes outside `/v1`: probes, metrics, documents, keys, the page. None of them needs a key. */
+/** Routes outside `/v1`: probes, metrics, documents, keys. None of them needs a key. */
 import { z } from 'zod';
 import { publicKeySchema } from '../events/facts.ts';
-import { frontPage } from './page.ts';
 import type { Call, Reply, Route, TextReply } from './route.ts';
 
 export const readinessSchema = z.strictObject({
@@ -82,20 +81,5 @@ export const probeRoutes: readonly Route[] = [
     summary: 'Public keys of this controller: what attestation reports verify with',
     responses: [{ status: 200, what: 'a JWK set', schema: keySetSchema }],
     handle: ({ parts }) => ({ status: 200, body: { keys: parts.publicKeys() } }),
-  },
-  {
-    method: 'GET',
-    path: '/',
-    auth: 'none',
-    summary: 'A page for people',
-    responses: [{ status: 200, what: 'HTML', type: 'text/html; charset=utf-8' }],
-    handle: () => ({
-      status: 200,
-      text: frontPage,
-      type: 'text/html; charset=utf-8',
-      headers: {
-        'content-security-policy': "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'",
-      },
-    }),
   },
 ];

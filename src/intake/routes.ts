@@ -5,6 +5,7 @@ import { fleetRoutes } from './routes-fleet.ts';
 import { jobPartRoutes } from './routes-job-parts.ts';
 import { jobRoutes } from './routes-jobs.ts';
 import { logRoutes } from './routes-log.ts';
+import { pageRoutes } from './routes-page.ts';
 import { probeRoutes } from './routes-probes.ts';
 import { tenantRoutes } from './routes-tenants.ts';
 
@@ -16,4 +17,5 @@ export const routes: readonly Route[] = [
   ...tenantRoutes,
   ...logRoutes,
   ...probeRoutes,
+  ...pageRoutes,
 ];

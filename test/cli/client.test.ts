@@ -4,7 +4,7 @@ import fc from 'fast-check';
 import * as assert from 'uvu/assert';
 import { Client } from '../../src/cli/client.ts';
 import type { CommandError } from '../../src/cli/exit.ts';
-import { serverEvents } from '../../src/cli/sse.ts';
+import { serverEvents } from '../../src/events/sse.ts';
 import { runs, seed, suite } from '../suite.ts';
 
 const t = suite('cli/client');

@@ -2,6 +2,7 @@
  * A whole controller behind a real HTTP server, for tests of the door: log in memory, blobs in a folder of its
  * own, tenants and keys as facts. Only the backend is simulated unless a test brings another one.
  */
+
 import { randomUUID } from 'node:crypto';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { request as httpRequest, type IncomingHttpHeaders } from 'node:http';
@@ -11,6 +12,7 @@ import { type KeyPair, newKeyPair } from '../../src/attestation/keys.ts';
 import { type Blobs, openBlobs } from '../../src/blobs/blobs.ts';
 import { randomIds, systemClock } from '../../src/clock.ts';
 import { Controller } from '../../src/controller.ts';
+import { dashboardPage } from '../../src/dashboard/bundle.ts';
 import type { TenantTerms } from '../../src/events/facts.ts';
 import type { Backend, Run, RunOutcome, RunRequest } from '../../src/executor/backend.ts';
 import { Door } from '../../src/intake/door.ts';
@@ -182,6 +184,8 @@ export async function newWorld(options: WorldOptions = {}): Promise<World> {
     clock: systemClock,
     logger: (level, message) => told.push({ level, message }),
     blobBytesMax,
+    page: dashboardPage,
+    about: { version: 'test', demoNames: [] },
     ...(options.limits ? { limits: options.limits } : {}),
   }).catch(async (error: unknown) => {
     windows.stop();

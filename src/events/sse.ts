@@ -17,6 +17,11 @@ const lineCharsMax = 4 * 1024 * 1024;
 
 /** Events in order; comments (heartbeats) are skipped. Throws on an endless line. */
 export async function* serverEvents(chunks: AsyncIterable<unknown>): AsyncGenerator<ServerEvent> {
+  for await (const events of serverEventBatches(chunks)) yield* events;
+}
+
+/** The same, all events that a chunk completes together; none is empty. */
+export async function* serverEventBatches(chunks: AsyncIterable<unknown>): AsyncGenerator<ServerEvent[]> {
   const decoder = new TextDecoder();
   let rest = '';
   let id = '';
@@ -27,9 +32,10 @@ export async function* serverEvents(chunks: AsyncIterable<unknown>): AsyncGenera
     const lines = text.split(/\r\n|\n/);
     rest = lines.pop() ?? '';
     if (rest.length > lineCharsMax) throw new Error(`an event has a line of over ${lineCharsMax} characters`);
+    const events: ServerEvent[] = [];
     for (const line of lines) {
       if (line === '') {
-        if (data.length > 0) yield { id, event, data: data.join('\n') };
+        if (data.length > 0) events.push({ id, event, data: data.join('\n') });
         event = 'message';
         data = [];
         continue;
@@ -42,5 +48,6 @@ export async function* serverEvents(chunks: AsyncIterable<unknown>): AsyncGenera
       if (name === 'event') event = value;
       if (name === 'id') id = value;
     }
+    if (events.length > 0) yield events;
   }
 }

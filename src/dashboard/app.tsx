@@ -1,0 +1,138 @@
+/** The frame around the views: banner, navigation, keys, and the slider. */
+import type { FunctionComponent } from 'preact';
+import { useEffect, useState } from 'preact/hooks';
+import { type ViewName, viewNames } from './address.ts';
+import { AuditView } from './audit.tsx';
+import { Banner } from './banner.tsx';
+import { ExplainView } from './explain.tsx';
+import { FleetView } from './fleet.tsx';
+import { JobView } from './job.tsx';
+import { JobsView } from './jobs.tsx';
+import { LabView } from './lab.tsx';
+import type { Model } from './model.ts';
+import { Scrubber } from './scrubber.tsx';
+import { TenantsView } from './tenants.tsx';
+import { Go, useModel, type ViewProps } from './ui.tsx';
+
+const views: Readonly<Record<ViewName, FunctionComponent<ViewProps>>> = {
+  fleet: FleetView,
+  jobs: JobsView,
+  job: JobView,
+  explain: ExplainView,
+  tenants: TenantsView,
+  audit: AuditView,
+  lab: LabView,
+};
+
+const titles: Readonly<Record<ViewName, string>> = {
+  fleet: 'Fleet',
+  jobs: 'Jobs',
+  job: 'Job',
+  explain: 'Explain',
+  tenants: 'Tenants',
+  audit: 'Audit',
+  lab: 'Lab',
+};
+
+/** Without a server there is nothing to submit to; without a job there is none to show. */
+const shown = (model: Model): readonly ViewName[] =>
+  viewNames.filter(
+    (name) => (name !== 'lab' || model.server !== null) && (name !== 'job' || model.address.job !== null),
+  );
+
+export function App({ model }: ViewProps) {
+  useModel(model);
+  const [isHelpOpen, setHelpOpen] = useState(false);
+  useKeys(model, () => setHelpOpen((open) => !open));
+  const View = views[model.address.view];
+  return (
+    <>
+      <a class="skip" href="#main">
+        Skip to content
+      </a>
+      <header class="top">
+        <strong class="brand">Berth</strong>
+        <nav aria-label="Views">
+          {shown(model).map((view, i) => (
+            <Go
+              key={view}
+              model={model}
+              to={{ view, job: view === 'job' || view === 'explain' ? model.address.job : null }}
+              class={view === model.address.view ? 'here' : ''}
+              title={`${titles[view]} (${i + 1})`}
+            >
+              {titles[view]}
+            </Go>
+          ))}
+        </nav>
+        <Banner model={model} />
+        <button
+          type="button"
+          onClick={() => setHelpOpen(!isHelpOpen)}
+          title="Keys (?)"
+          aria-expanded={isHelpOpen}
+        >
+          ?
+        </button>
+      </header>
+      {isHelpOpen ? <Keys /> : null}
+      <main id="main" tabIndex={-1}>
+        <h1 class="hidden">{titles[model.address.view]}</h1>
+        <View model={model} />
+      </main>
+      <Scrubber model={model} />
+    </>
+  );
+}
+
+function useKeys(model: Model, toggleHelp: () => void): void {
+  useEffect(() => {
+    const onKey = (event: KeyboardEvent): void => {
+      const { target } = event;
+      if (event.ctrlKey || event.metaKey || event.altKey) return;
+      if (target instanceof HTMLElement && target.closest('input, textarea, select')) return;
+      const act = keyOf(model, toggleHelp, event.key);
+      if (!act) return;
+      event.preventDefault();
+      act();
+    };
+    addEventListener('keydown', onKey);
+    return () => removeEventListener('keydown', onKey);
+  }, [model]);
+}
+
+function keyOf(model: Model, toggleHelp: () => void, key: string): (() => void) | undefined {
+  const view = /^[1-9]$/.test(key) ? shown(model)[Number(key) - 1] : undefined;
+  if (view) return () => model.go({ view, job: model.address.job });
+  const acts: Readonly<Record<string, () => void>> = {
+    ArrowRight: () => model.step(1),
+    ArrowLeft: () => model.step(-1),
+    n: () => model.nextFailure(),
+    l: () => model.follow(),
+    ' ': () => document.querySelector<HTMLButtonElement>('[data-key=play]')?.click(),
+    '/': () => document.querySelector<HTMLInputElement>('[data-key=search]')?.focus(),
+    '?': toggleHelp,
+  };
+  return acts[key];
+}
+
+const Keys = () => (
+  <dl class="keys">
+    {[
+      ['1 … 7', 'views'],
+      ['← →', 'one fact back, one fact on; of the job alone while one is shown'],
+      ['space', 'play and pause'],
+      ['n', 'next failure'],
+      ['l', 'follow the log'],
+      ['/', 'search'],
+      ['?', 'this help'],
+    ].map(([key, what]) => (
+      <div key={key}>
+        <dt>
+          <kbd>{key}</kbd>
+        </dt>
+        <dd>{what}</dd>
+      </div>
+    ))}
+  </dl>
+);
