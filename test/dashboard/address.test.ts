@@ -25,7 +25,7 @@ t('a link that is not understood leads as far as it can be', () => {
   assert.equal(addressOf(''), home);
   assert.equal(addressOf('#/nowhere'), home);
   assert.equal(addressOf('#/at/12/nowhere'), { ...home, at: 12 });
-  assert.equal(addressOf('#/at/x/jobs'), home);
+  assert.equal(addressOf('#/at/x/jobs'), { ...home, view: 'jobs' });
   assert.equal(addressOf('#/job/<script>'), { ...home, view: 'job' });
 });
 
