@@ -7,6 +7,7 @@
 
 import { readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { loadOrMakeKey } from './attestation/keys.ts';
 import { bannerOf, isLoopback } from './banner.ts';
 import { openBlobs } from './blobs/blobs.ts';
@@ -16,12 +17,13 @@ import { readFleet, type Settings } from './config.ts';
 import { Controller, type ControllerParts } from './controller.ts';
 import { dashboardPage } from './dashboard/bundle.ts';
 import { adminOf, makeDataDirectory } from './data-directory.ts';
-import { demoNames, demoSigning } from './demo-signing.ts';
+import { demoFor } from './demo-signing.ts';
 import { addDemoTenants } from './demo-tenants.ts';
 import { startWasmPool } from './executor/pool.ts';
 import { killFormerRunners } from './executor/processes.ts';
 import { Door } from './intake/door.ts';
 import { startHttp } from './intake/http.ts';
+import { InspectDoor } from './intake/inspect.ts';
 import { startNatsIntake } from './intake/nats.ts';
 import { Lives } from './lives.ts';
 import { nodeSha256 } from './log/hash-node.ts';
@@ -30,10 +32,12 @@ import { lockDataDirectory } from './log/lock.ts';
 import { nodeDisk } from './log/node-disk.ts';
 import { openHead } from './log/verify.ts';
 import { logOf } from './log-on-disk.ts';
+import { Inspector } from './observe/inspector.ts';
 import { createLogger } from './observe/logger.ts';
 import { createMetrics } from './observe/metrics.ts';
 import { createTraces } from './observe/trace.ts';
 import { createWindows } from './observe/windows.ts';
+import { sampleGuests } from './sample-guests.ts';
 import { startPublication } from './views/nats.ts';
 
 export interface Server {
@@ -46,6 +50,7 @@ export interface Server {
   stop(): Promise<void>;
 }
 
+const guestsDirectory = fileURLToPath(new URL('../wasm/', import.meta.url));
 const version = (
   JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as { version: string }
 ).version;
@@ -147,7 +152,16 @@ async function assemble(
     sha256: nodeSha256,
     submitsPerSecondMax: settings.submitsPerSecondMax,
   });
+  const strike = (job: string): boolean => life().executor.strike(job);
   const signsForPage = settings.demo && isLoopback(settings.listen);
+  const inspectors = new InspectDoor({
+    inspector: new Inspector({ clock, life }),
+    isOperator: async (token) => {
+      const identity = await door.authenticate(`Bearer ${token}`);
+      return 'admin' in identity && identity.admin;
+    },
+    isOpen: signsForPage,
+  });
   const http = await startHttp({
     listen: hostAndPort(settings.listen),
     door,
@@ -162,11 +176,16 @@ async function assemble(
     clock,
     logger,
     blobBytesMax,
+    onUpgrade: (request, socket, head) => void inspectors.upgrade(request, socket, head),
     page: () => dashboardPage(),
-    about: { version, demoNames: signsForPage ? demoNames : [] },
-    ...(signsForPage ? { demoSign: await demoSigning(dataDirectory, clock) } : {}),
+    version,
+    demo: signsForPage ? await demoFor({ dataDirectory, clock, ids: randomIds, strike }) : null,
+    guests: sampleGuests(guestsDirectory),
   });
-  stops.push(() => http.stop());
+  stops.push(async () => {
+    inspectors.stop();
+    await http.stop();
+  });
   if (settings.nats) {
     const stateFile = join(dataDirectory, 'publication.json');
     const started = await startBus({ settings, door, life, logger, clock, stateFile });

@@ -9,6 +9,7 @@
  */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
 import { BerthError } from '../errors.ts';
 import { heartbeatMs, Streams } from '../views/stream.ts';
 import { problem, problemOf } from './answer.ts';
@@ -78,6 +79,8 @@ export interface HttpParts extends Omit<RouteParts, 'streams' | 'documents'> {
     fields: Readonly<Record<string, unknown>>,
   ) => void;
   readonly limits?: Partial<HttpLimits>;
+  /** Takes over a connection that asks to speak another protocol; without it such a connection is cut. */
+  readonly onUpgrade?: (request: IncomingMessage, socket: Duplex, head: Buffer) => void;
 }
 
 export interface RunningHttp {
@@ -128,6 +131,7 @@ class HttpDoor {
     this.#server.timeout = limits.idleMsMax;
     this.#server.on('request', (incoming, response) => void this.#serve(incoming, response, false));
     this.#server.on('checkContinue', (incoming, response) => void this.#serve(incoming, response, true));
+    if (parts.onUpgrade) this.#server.on('upgrade', parts.onUpgrade);
     this.#server.on('clientError', (error, socket) => refuse(error, socket as Socket, limits));
   }
 

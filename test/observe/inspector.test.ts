@@ -1,0 +1,117 @@
+/** `/inspect` on a real server: the genuine receiver of `@statelyai/inspect` understands it, and strangers are kept out. */
+import { createWebSocketReceiver, type StatelyInspectionEvent } from '@statelyai/inspect';
+import * as assert from 'uvu/assert';
+import { WebSocket } from 'ws';
+import { Caller, eventually, ServerProcess, sampleGuest } from '../server-process.ts';
+import { suite } from '../suite.ts';
+
+const t = suite('observe/inspector');
+let server: ServerProcess;
+let acme: Caller;
+let admin: Caller;
+t.before(async () => {
+  server = await ServerProcess.begin();
+  acme = new Caller(server);
+  admin = new Caller(server, 'admin');
+});
+t.after(async () => {
+  acme.close();
+  admin.close();
+  await server.remove();
+});
+
+const socketUrl = (path: string): string => `${server.url.replace(/^http/, 'ws')}${path}`;
+
+/** Whether a WebSocket opens; the status it was refused with otherwise. */
+function knock(path: string, headers: Record<string, string> = {}): Promise<WebSocket | number> {
+  return new Promise((resolve) => {
+    const socket = new WebSocket(socketUrl(path), { headers });
+    socket.once('open', () => resolve(socket));
+    socket.once('unexpected-response', (_, response) => resolve(response.statusCode ?? 0));
+    socket.once('error', () => resolve(0));
+  });
+}
+
+t('the genuine receiver sees a job take its way, with the chart to draw it on', async () => {
+  const seen: StatelyInspectionEvent[] = [];
+  const subscription = createWebSocketReceiver({ server: socketUrl('/inspect') }).subscribe((event) => {
+    seen.push(event);
+  });
+  await eventually('the controller is shown', () => seen.some(({ sessionId }) => sessionId === 'controller'));
+  const module = await acme.put(sampleGuest('hello'));
+  const { id } = await acme.submit({ module, args: ['world'] });
+  const session = `job.${id}`;
+  await eventually('the job is shown to its end', () =>
+    seen.some(
+      (each) =>
+        each.type === '@xstate.snapshot' && each.sessionId === session && each.snapshot.status === 'done',
+    ),
+  );
+  const actor = seen.find((each) => each.type === '@xstate.actor' && each.sessionId === session);
+  assert.ok(actor?.type === '@xstate.actor' && actor.definition);
+  const { states } = JSON.parse(actor.definition) as { states: Record<string, unknown> };
+  const values = seen.flatMap((each) =>
+    each.type === '@xstate.snapshot' && each.sessionId === session
+      ? [(each.snapshot as unknown as { value: string }).value]
+      : [],
+  );
+  assert.is(values.at(-1), 'succeeded');
+  for (const value of values) assert.ok(value in states, `${value} is no state of the chart`);
+  subscription.unsubscribe();
+});
+
+t('no foreign page, no tenant and no forger gets in; the operator does', async () => {
+  const foreign = await knock('/inspect', { origin: 'https://example.org' });
+  assert.is(foreign, 403);
+  assert.is(await knock('/inspect', { authorization: await acme.bearer() }), 401);
+  assert.is(await knock('/inspect?token=a.b.c'), 401);
+  assert.is(await knock('/elsewhere'), 404);
+  const token = (await admin.bearer()).slice('Bearer '.length);
+  for (const path of ['/inspect', '/inspect/v4']) {
+    const socket = await knock(`${path}?token=${token}`, { origin: server.url });
+    assert.ok(socket instanceof WebSocket);
+    socket.terminate();
+  }
+});
+
+t('no more than eight watch at once, and one that leaves makes room', async () => {
+  const open: WebSocket[] = [];
+  const full = await eventually('the ninth is refused', async () => {
+    const socket = await knock('/inspect');
+    if (socket instanceof WebSocket) open.push(socket);
+    return socket === 503 ? socket : null;
+  });
+  assert.is(full, 503);
+  assert.ok(open.length <= 8, `${open.length} are in`);
+  open.pop()?.terminate();
+  const next = await eventually('there is room again', async () => {
+    const socket = await knock('/inspect');
+    return socket instanceof WebSocket ? socket : null;
+  });
+  for (const socket of [...open, next]) socket.terminate();
+});
+
+t('what an inspector sends changes nothing, and too much of it ends its connection alone', async () => {
+  const socket = await knock('/inspect/v4');
+  assert.ok(socket instanceof WebSocket);
+  const head = ((await admin.ask('GET', '/v1/about')).json as { headSeq: number }).headSeq;
+  socket.send(
+    JSON.stringify({ type: 'xstate.event', event: '{"type":"controller.draining"}', service: 'controller' }),
+  );
+  socket.send('no json {');
+  const closed = new Promise((resolve) => socket.once('close', resolve));
+  socket.send('x'.repeat(100_000));
+  assert.is(await closed, 1009);
+  assert.is(((await admin.ask('GET', '/v1/about')).json as { headSeq: number }).headSeq, head);
+});
+
+t('a clean stop lets inspectors go and does not wait for them', async () => {
+  const socket = await knock('/inspect');
+  assert.ok(socket instanceof WebSocket);
+  const closed = new Promise((resolve) => socket.once('close', resolve));
+  const { code } = await server.end('SIGTERM');
+  assert.is(code, 0);
+  assert.is(await closed, 1001);
+});
+
+t.run();
