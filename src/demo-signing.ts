@@ -1,36 +1,47 @@
 /**
- * Signs for whoever uses the page of a demo: tokens and job requests of the demo tenants and of the operator.
+ * What the page of a demo may do: have tokens and job requests of the demo tenants and of the operator signed, and kill a
+ * runner to see what becomes of its job.
  *
  * Why this exists at all: a stranger should see the system work before learning about keys. Why it is safe enough: it is
  * there with `--demo` on loopback alone, where whoever may read the data directory has the keys anyway; requests must name
  * this machine (against DNS rebinding) and come from the page itself. The banner says "demo keys" all the time.
  * Test: `test/intake/routes-page.test.ts`.
  */
-import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
 import { type KeyPair, loadKey } from './attestation/keys.ts';
 import { lifeSecondsMax } from './attestation/request.ts';
-import type { Clock } from './clock.ts';
+import type { Clock, Ids } from './clock.ts';
 import { demoTenants } from './demo-tenants.ts';
-import type { DemoSign } from './intake/route.ts';
+import type { Demo } from './intake/route.ts';
 import { adminName } from './intake/submission.ts';
 
 /** Names that the page of a demo may act as. */
-export const demoNames: readonly string[] = [adminName, ...demoTenants];
+const names: readonly string[] = [adminName, ...demoTenants];
+
+export interface DemoParts {
+  readonly dataDirectory: string;
+  readonly clock: Clock;
+  readonly ids: Ids;
+  readonly strike: Demo['strike'];
+}
 
 /** Reads the keys that the demo made. Rejects when one is not there. */
-export async function demoSigning(dataDirectory: string, clock: Clock): Promise<DemoSign> {
+export async function demoFor({ dataDirectory, clock, ids, strike }: DemoParts): Promise<Demo> {
   const fileOf = (name: string): string =>
     name === adminName
       ? join(dataDirectory, 'keys', 'admin.jwk')
       : join(dataDirectory, 'tenants', `${name}.jwk`);
   const keys = new Map<string, KeyPair>();
-  for (const name of demoNames) keys.set(name, await loadKey(fileOf(name)));
-  return async ({ as, kind, job }) => {
-    const key = keys.get(as);
-    if (!key) return null;
-    const iat = Math.floor(clock.wallMs() / 1_000);
-    const claims = { aud: 'berth', exp: iat + lifeSecondsMax, iat, iss: as, jti: randomUUID() };
-    return kind === 'token' ? key.sign(claims, 'JWT') : key.sign({ ...claims, job }, 'berth-job+jws');
+  for (const name of names) keys.set(name, await loadKey(fileOf(name)));
+  return {
+    names,
+    strike,
+    async sign({ as, kind, job }) {
+      const key = keys.get(as);
+      if (!key) return null;
+      const iat = Math.floor(clock.wallMs() / 1_000);
+      const claims = { aud: 'berth', exp: iat + lifeSecondsMax, iat, iss: as, jti: ids.jobId() };
+      return kind === 'token' ? key.sign(claims, 'JWT') : key.sign({ ...claims, job }, 'berth-job+jws');
+    },
   };
 }

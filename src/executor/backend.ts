@@ -76,6 +76,11 @@ export interface Backend {
   probe(): Probe;
   /** Starts a run, or returns null when every runner is busy. Throws never. */
   run(request: RunRequest): Run | null;
+  /**
+   * Kills the process under this run as an accident would: nothing here expects it, so the run ends as `lost`. For demos.
+   * False when no process runs it; absent where a run has none.
+   */
+  strike?(fence: number): boolean;
   /** Kills every guest and waits until all processes are gone. Idempotent. */
   stop(): Promise<void>;
 }

@@ -138,6 +138,11 @@ export class RunnerChild {
     this.#after(dyingMsMax, () => this.#finish());
   }
 
+  /** SIGKILL out of the blue: what follows is what follows when the kernel or an operator does it. */
+  strike(): boolean {
+    return this.state === 'busy' && this.#process.kill('SIGKILL');
+  }
+
   /** Renews its lease, and kills it when it has been silent for lease and grace. Called three times a lease. */
   tick(): void {
     if (this.state === 'dying' || this.state === 'gone') return;

@@ -194,6 +194,12 @@ export class Executor implements Actor {
     return this.#logs.get(id)?.() ?? null;
   }
 
+  /** Kills the process under this job, as an accident would. False: none runs it. For demos, see `../demo-signing.ts`. */
+  strike(id: string): boolean {
+    const run = this.#runs.get(id);
+    return run !== undefined && (this.#backend?.strike?.(run.context.fence) ?? false);
+  }
+
   #stillWanted(id: string, fence: number, state: JobState = 'starting'): boolean {
     const job = this.#head.jobs.get(id);
     return job?.state === state && job.context.fence === fence;

@@ -123,6 +123,11 @@ class WasmPool implements Backend {
     return ticket;
   }
 
+  strike(fence: number): boolean {
+    for (const child of this.#children) if (child.ticket?.fence === fence) return child.strike();
+    return false;
+  }
+
   async stop(): Promise<void> {
     this.#isStopping = true;
     this.#cancelTick();

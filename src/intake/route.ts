@@ -69,12 +69,28 @@ export interface Route {
   readonly handle: (call: Call) => Promise<Reply> | Reply;
 }
 
-/** Signs in a demo's name; null when it has no such name. */
-export type DemoSign = (what: {
-  readonly as: string;
-  readonly kind: 'token' | 'request';
-  readonly job?: unknown;
-}) => Promise<string | null>;
+/** What the page of a demo may do and no other page: see `../demo-signing.ts`. */
+export interface Demo {
+  /** Whom it may act as. */
+  readonly names: readonly string[];
+  /** A token or a signed request in the name of `as`; null when the demo has no such name. */
+  sign(what: {
+    readonly as: string;
+    readonly kind: 'token' | 'request';
+    readonly job?: unknown;
+  }): Promise<string | null>;
+  /** Kills the process that runs this job, as an accident would. False: none runs it. */
+  strike(job: string): boolean;
+}
+
+/** A guest that comes with Berth, to be tried out. */
+export interface SampleGuest {
+  readonly name: string;
+  /** What it does, in one sentence; empty for a module that nobody described. */
+  readonly about: string;
+  readonly sha256: string;
+  readonly bytes: Uint8Array;
+}
 
 /** What every handler works with; wired once. */
 export interface RouteParts {
@@ -98,9 +114,11 @@ export interface RouteParts {
   readonly streams: Streams;
   /** The page for people, made when it is first asked for. */
   readonly page: () => Promise<Page>;
-  readonly about: { readonly version: string; readonly demoNames: readonly string[] };
-  /** Absent where keys are not for everyone on this machine. */
-  readonly demoSign?: DemoSign;
+  readonly version: string;
+  /** Null where keys are not for everyone on this machine. */
+  readonly demo: Demo | null;
+  /** Guests to try out, by name. */
+  readonly guests: () => Promise<readonly SampleGuest[]>;
   readonly documents: { readonly openapi: () => string; readonly asyncapi: () => string };
 }
 

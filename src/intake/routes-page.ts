@@ -1,8 +1,11 @@
-/** Routes of the page for people: the page itself, what it tells of this controller, and signing for it in a demo. */
+/**
+ * Routes of the page for people: the page itself, what it tells of this controller, guests to try, and what a demo lets it
+ * do. Test: `test/intake/routes-page.test.ts`.
+ */
 import { z } from 'zod';
 import { BerthError } from '../errors.ts';
 import { aboutSchema, aboutView } from '../views/about-view.ts';
-import { type Call, matchesTag, type Reply, type Route, route } from './route.ts';
+import { type Call, type Demo, jobParams, matchesTag, type Reply, type Route, route } from './route.ts';
 
 const signBody = z.strictObject({
   as: z.string().max(64).describe('a demo tenant, or admin'),
@@ -10,12 +13,42 @@ const signBody = z.strictObject({
   kind: z.enum(['token', 'request']),
 });
 
-/** Requests that a page of this very server could have sent. A name that resolves to us from elsewhere is not ours. */
-function isFromThePage({ header }: Call): boolean {
+const strikeBody = z.strictObject({
+  job: jobParams.shape.id.describe('a job that runs'),
+  what: z.enum(['runner']).describe('what is killed: the process that runs the job'),
+});
+
+const guestName = z
+  .string()
+  .regex(/^[a-z0-9][a-z0-9-]{0,31}$/, 'must be 1 to 32 characters of a-z, 0-9 and -');
+const guestsSchema = z.strictObject({
+  guests: z.array(
+    z.strictObject({
+      about: z.string().describe('what it does, in one sentence'),
+      bytes: z.number().int(),
+      name: guestName,
+      sha256: z.string(),
+    }),
+  ),
+});
+
+/**
+ * The powers of a demo, for the page of this very server alone. Throws ERR_NOT_FOUND where nobody has them.
+ *
+ * Why three headers: another site's page may send requests here, too. `Host` unmasks one whose name was made to resolve to
+ * this machine, `Sec-Fetch-Site` and `Origin` all others; what sends none of them is no browser.
+ */
+function demoOf({ parts, header }: Call): Demo {
+  if (!parts.demo)
+    throw new BerthError('ERR_NOT_FOUND', 'this controller runs without --demo, or not on loopback');
   const host = header('host') ?? '';
-  const isOwnName = /^(localhost|127\.0\.0\.1|\[::1\])(:\d+)?$/i.test(host);
+  const isOwnName = /^(localhost|127\.\d+\.\d+\.\d+|\[::1\])(:\d+)?$/i.test(host);
   const site = header('sec-fetch-site');
-  return isOwnName && (site === null || site === 'same-origin');
+  const origin = header('origin');
+  const isOwnPage =
+    (site === null || site === 'same-origin') && (origin === null || origin === `http://${host}`);
+  if (isOwnName && isOwnPage) return parts.demo;
+  throw new BerthError('ERR_FORBIDDEN', 'only the page of this server may ask for this');
 }
 
 export const pageRoutes: readonly Route[] = [
@@ -45,15 +78,54 @@ export const pageRoutes: readonly Route[] = [
     handle: async ({ life, parts }) => {
       // Retired facts can't be read; then the log is known by its later ones.
       const [first] = await life.log.read(1, 1).catch(() => []);
-      const { version, demoNames } = parts.about;
+      const { demo, version } = parts;
       return {
         status: 200,
         body: aboutView(life, {
           version,
-          demo: demoNames.length > 0,
-          demoTenants: [...demoNames],
+          demo: demo !== null,
+          demoTenants: [...(demo?.names ?? [])],
           log: first?.hash ?? null,
         }),
+      };
+    },
+  }),
+  route({
+    method: 'GET',
+    path: '/guests',
+    auth: 'none',
+    summary: 'Sample guests that come with Berth: what the Lab of the page offers',
+    responses: [{ status: 200, what: 'the guests, by name', schema: guestsSchema }],
+    handle: async ({ parts }) => {
+      const guests = await parts.guests();
+      return { status: 200, body: { guests: guests.map((each) => ({ ...each, bytes: each.bytes.length })) } };
+    },
+  }),
+  route({
+    method: 'GET',
+    path: '/guests/{name}',
+    auth: 'none',
+    summary: 'The module of a sample guest',
+    params: z.strictObject({ name: guestName }),
+    responses: [
+      { status: 200, what: 'the bytes', type: 'application/wasm' },
+      { status: 304, what: 'the digest in If-None-Match is this one' },
+    ],
+    handle: async ({ parts, params, header }): Promise<Reply> => {
+      const guest = (await parts.guests()).find(({ name }) => name === params.name);
+      if (!guest) throw new BerthError('ERR_NOT_FOUND', `no guest ${params.name}; GET /guests lists them`);
+      const etag = `"${guest.sha256}"`;
+      const headers = { 'cache-control': 'no-cache', etag };
+      if (matchesTag(header('if-none-match'), etag)) return { status: 304, body: null, headers };
+      return {
+        status: 200,
+        bytes: inOnePiece(guest.bytes),
+        length: guest.bytes.length,
+        headers: {
+          ...headers,
+          'content-type': 'application/wasm',
+          'content-disposition': `attachment; filename="${guest.name}.wasm"`,
+        },
       };
     },
   }),
@@ -67,14 +139,29 @@ export const pageRoutes: readonly Route[] = [
     responses: [{ status: 200, what: 'compact JWS', schema: z.strictObject({ jws: z.string() }) }],
     problems: ['ERR_NOT_FOUND', 'ERR_FORBIDDEN'],
     handle: async (call) => {
-      const { parts, body } = call;
-      if (!parts.demoSign)
-        throw new BerthError('ERR_NOT_FOUND', 'this controller runs without --demo, or not on loopback');
-      if (!isFromThePage(call))
-        throw new BerthError('ERR_FORBIDDEN', 'only the page of this server may ask for this');
-      const jws = await parts.demoSign(body);
+      const { body } = call;
+      const jws = await demoOf(call).sign(body);
       if (jws === null) throw new BerthError('ERR_NOT_FOUND', `no demo name ${body.as}`);
       return { status: 200, body: { jws } };
     },
   }),
+  route({
+    method: 'POST',
+    path: '/demo/strike',
+    auth: 'none',
+    summary: 'Kills the process that runs a job, to see what becomes of the job; there as `/demo/sign` is',
+    body: { kind: 'json', schema: strikeBody },
+    responses: [{ status: 202, what: 'SIGKILL is sent', schema: z.strictObject({ job: z.string() }) }],
+    problems: ['ERR_NOT_FOUND', 'ERR_FORBIDDEN', 'ERR_NOT_IN_STATE'],
+    handle: (call) => {
+      const { job } = call.body;
+      if (!demoOf(call).strike(job))
+        throw new BerthError('ERR_NOT_IN_STATE', `no process runs job ${job} now`);
+      return { status: 202, body: { job } };
+    },
+  }),
 ];
+
+async function* inOnePiece(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
+  yield bytes;
+}

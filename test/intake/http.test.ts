@@ -58,7 +58,7 @@ t('probes answer without a key', async () => {
     [200, { code: null, ready: true, reason: null, state: 'accepting' }],
   );
   assert.match((await world.ask('GET', '/metrics')).text, 'nothing yet');
-  assert.match((await world.ask('GET', '/')).text, '<h1>Berth</h1>');
+  assert.match((await world.ask('GET', '/')).text, '<title>Berth</title>');
 });
 
 t('an address that cannot be had is named, with the reason and the next step', async () => {

@@ -104,7 +104,10 @@ t('what is served is what the schemas of the table say', async () => {
     assert.equal([served.status, served.json], [200, document]);
     let checked = 0;
     for (const route of routes.filter(({ method }) => method === 'GET')) {
-      const path = route.path.replace('{id}', id).replace('{sha256}', world.module.slice(7));
+      const path = route.path
+        .replace('{id}', id)
+        .replace('{sha256}', world.module.slice(7))
+        .replace('{name}', 'hello');
       const as = route.auth === 'none' ? undefined : 'acme';
       const answer = await world.ask('GET', path, { as });
       const rule = route.responses.find(({ status }) => status === answer.status);

@@ -8,6 +8,7 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { request as httpRequest, type IncomingHttpHeaders } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { type KeyPair, newKeyPair } from '../../src/attestation/keys.ts';
 import { type Blobs, openBlobs } from '../../src/blobs/blobs.ts';
 import { randomIds, systemClock } from '../../src/clock.ts';
@@ -17,9 +18,11 @@ import type { TenantTerms } from '../../src/events/facts.ts';
 import type { Backend, Run, RunOutcome, RunRequest } from '../../src/executor/backend.ts';
 import { Door } from '../../src/intake/door.ts';
 import { type HttpLimits, type RunningHttp, startHttp } from '../../src/intake/http.ts';
+import type { Demo } from '../../src/intake/route.ts';
 import { nodeSha256 } from '../../src/log/hash-node.ts';
 import { openMemoryLog } from '../../src/log/memory.ts';
 import { createWindows } from '../../src/observe/windows.ts';
+import { sampleGuests } from '../../src/sample-guests.ts';
 import { defaultTerms } from '../../src/tenants/tenants.ts';
 
 export interface WorldOptions {
@@ -29,6 +32,9 @@ export interface WorldOptions {
   readonly blobBytesMax?: number;
   readonly backend?: () => Promise<Backend>;
   readonly terms?: Partial<TenantTerms>;
+  readonly demo?: Demo;
+  /** Pairs that take the place of fresh ones. */
+  readonly keys?: Partial<Record<Who, KeyPair>>;
 }
 
 /** The names in the world: `stranger` has a key that nobody registered. */
@@ -125,12 +131,12 @@ export async function newWorld(options: WorldOptions = {}): Promise<World> {
     newKeyPair(),
     newKeyPair(),
   ]);
-  const keys = { acme, globex, admin, stranger };
+  const keys = { acme, globex, admin, stranger, ...options.keys };
   const life = await Controller.begin({
     clock: systemClock,
     sha256: nodeSha256,
     blobs,
-    sign: (claims) => admin.sign(claims, 'eat+jwt'),
+    sign: (claims) => keys.admin.sign(claims, 'eat+jwt'),
     settings: {
       fleet: [{ id: 'gpu0', board: 'H100-80GB', enforcement: 'simulated' }],
       policy: 'fifo',
@@ -151,7 +157,7 @@ export async function newWorld(options: WorldOptions = {}): Promise<World> {
     onFault: (error) => told.push({ level: 'fault', message: String(error) }),
   });
   const told: { level: string; message: string }[] = [];
-  const adminKey = { ...admin.publicJwk, addedAtSeq: 0, revokedAtSeq: null };
+  const adminKey = { ...keys.admin.publicJwk, addedAtSeq: 0, revokedAtSeq: null };
   const world = { present: life as Controller | null, metrics: async () => '# nothing yet\n' };
   const door = new Door({
     submitsPerSecondMax: 10_000,
@@ -178,14 +184,16 @@ export async function newWorld(options: WorldOptions = {}): Promise<World> {
     door,
     life: () => world.present,
     blobs,
-    publicKeys: () => [admin.publicJwk],
+    publicKeys: () => [keys.admin.publicJwk],
     newestHead: () => ({ head: { seq: 1, hash: 'a'.repeat(64), epoch: 1, at: 1, log: null }, jws: 'a.b.c' }),
     metricsText: () => world.metrics(),
     clock: systemClock,
     logger: (level, message) => told.push({ level, message }),
     blobBytesMax,
     page: dashboardPage,
-    about: { version: 'test', demoNames: [] },
+    version: 'test',
+    demo: options.demo ?? null,
+    guests: sampleGuests(fileURLToPath(new URL('../../wasm/', import.meta.url))),
     ...(options.limits ? { limits: options.limits } : {}),
   }).catch(async (error: unknown) => {
     windows.stop();
