@@ -25,6 +25,8 @@ interface Options {
   readonly inFlight: number;
   readonly wasm: Uint8Array;
   readonly scratch: string;
+  /** Begins something that goes on beside the jobs, and returns what ends it. */
+  readonly beside?: (url: string) => Promise<() => Promise<void>>;
 }
 
 const berth = fileURLToPath(new URL('../../bin/berth.js', import.meta.url));
@@ -32,7 +34,7 @@ const agent = new Agent({ keepAlive: true, maxSockets: 256 });
 const aloneJobs = 200;
 
 /** Submits all, waits until the last has ended, then some one at a time. */
-export async function jobsOverHttp({ jobs, inFlight, wasm, scratch }: Options): Promise<JobsResult> {
+export async function jobsOverHttp({ jobs, inFlight, wasm, scratch, beside }: Options): Promise<JobsResult> {
   const data = join(scratch, 'data');
   const server = spawn(
     process.execPath,
@@ -41,8 +43,10 @@ export async function jobsOverHttp({ jobs, inFlight, wasm, scratch }: Options): 
       stdio: ['ignore', 'pipe', 'ignore'],
     },
   );
+  let endBeside = async (): Promise<void> => undefined;
   try {
     const url = await listening(server.stdout);
+    if (beside) endBeside = await beside(url);
     const key = await loadKey(join(data, 'tenants', 'acme.jwk'));
     const send = sender(url, key);
     const digest = createHash('sha256').update(wasm).digest('hex');
@@ -68,6 +72,7 @@ export async function jobsOverHttp({ jobs, inFlight, wasm, scratch }: Options): 
     for (const body of bodies.slice(jobs)) alone.push(await oneAlone(send, body));
     return { jobs, succeeded, jobsPerSecond, acceptedMs: percentiles(accepted), aloneMs: percentiles(alone) };
   } finally {
+    await endBeside();
     server.kill('SIGTERM');
     agent.destroy();
   }
