@@ -21,6 +21,20 @@ const flag = z.preprocess(
 /** One core is left to the controller: guests that starve it would starve their own deadlines. */
 const runnersDefault = Math.max(1, availableParallelism() - 1);
 
+/** The form of OTEL_EXPORTER_OTLP_ENDPOINT. Keys for a collector go into OTEL_EXPORTER_OTLP_HEADERS, never into an address. */
+const collectorAddress = z
+  .string()
+  .refine(
+    (address) => address === '' || isPlainHttp(address),
+    'must be http://HOST:PORT or https://HOST:PORT, without a user',
+  );
+
+function isPlainHttp(address: string): boolean {
+  if (!URL.canParse(address)) return false;
+  const { protocol, username, password } = new URL(address);
+  return /^https?:$/.test(protocol) && username === '' && password === '';
+}
+
 const portMax = 65_535;
 const portOf = (listen: string): number => Number(listen.slice(listen.lastIndexOf(':') + 1));
 
@@ -88,6 +102,10 @@ export const settingsSchema = z.strictObject({
   tenantBytesMax: whole(1, 2 ** 50).default(10 * 1024 ** 3),
   /** Largest guest memory any job may ask for, MiB. */
   memoryMiBMax: whole(1, 1024).default(1024),
+  /** Collector that traces of ended jobs are sent to (OTLP over HTTP, `/v1/traces` is added); empty: none. */
+  otlpEndpoint: collectorAddress.default(''),
+  /** Share of traces that are sent, chosen by trace id; what a request says of its own trace goes first. */
+  traceRatio: z.coerce.number().min(0).max(1).default(1),
   /** Serve although the log lost records at its end that someone may have been told about. */
   acceptTornTail: flag.default(false),
   logLevel: z.enum(['error', 'warn', 'info', 'debug']).default('info'),
@@ -106,6 +124,11 @@ export interface Configuration {
 /** `queuedMax` → `BERTH_QUEUED_MAX` */
 export const environmentName = (setting: string): string =>
   `BERTH_${setting.replace(/[A-Z]/g, (letter) => `_${letter}`).toUpperCase()}`;
+
+/** Names that a setting has besides, by a standard: read when the own one is not set. */
+const standardNames: Readonly<Partial<Record<SettingName, string>>> = {
+  otlpEndpoint: 'OTEL_EXPORTER_OTLP_ENDPOINT',
+};
 
 /** Read when neither --config nor BERTH_CONFIG names one. */
 const fileDefault = 'berth.json';
@@ -126,7 +149,8 @@ export function readSettings(
   const values: Record<string, unknown> = {};
   for (const name of names) {
     // `BERTH_RUNNERS=` is how scripts say "not set"; taken as a number it would be nought.
-    const fromEnvironment = environment[environmentName(name)] || undefined;
+    const fromEnvironment =
+      environment[environmentName(name)] || environment[standardNames[name] ?? ''] || undefined;
     const [source, value]: [Source, unknown] =
       given[name] !== undefined
         ? ['flag', given[name]]

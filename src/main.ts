@@ -32,10 +32,10 @@ import { lockDataDirectory } from './log/lock.ts';
 import { nodeDisk } from './log/node-disk.ts';
 import { openHead } from './log/verify.ts';
 import { logOf } from './log-on-disk.ts';
+import { startTraces } from './observe/exporting.ts';
 import { Inspector } from './observe/inspector.ts';
 import { createLogger } from './observe/logger.ts';
 import { createMetrics } from './observe/metrics.ts';
-import { createTraces } from './observe/trace.ts';
 import { createWindows } from './observe/windows.ts';
 import { sampleGuests } from './sample-guests.ts';
 import { startPublication } from './views/nats.ts';
@@ -103,7 +103,8 @@ async function assemble(
           onTrouble: (message, fields) => logger('warn', message, fields),
         });
   const metrics = createMetrics({ life: () => lives.current, clock });
-  const traces = createTraces({ sha256: nodeSha256 });
+  const traces = await startTraces({ ...settings, version, sha256: nodeSha256, clock, logger });
+  stops.push(() => traces.stop());
   const windows = createWindows({ clock, onError: (error) => logger('error', String(error)) });
   stops.push(async () => windows.stop());
   let bus: Bus | null = null;

@@ -48,6 +48,20 @@ t('every setting has a name of its own in the environment', () => {
   assert.is(environmentName('tenantBytesMax'), 'BERTH_TENANT_BYTES_MAX');
 });
 
+t('the endpoint of traces may stand in the standard variable; its own name and a flag go first', () => {
+  const standard = { OTEL_EXPORTER_OTLP_ENDPOINT: 'http://standard:4318' };
+  const endpointOf = (flags: object, environment: NodeJS.ProcessEnv): unknown[] => {
+    const { settings, sources } = readSettings({ ...flags }, environment);
+    return [settings.otlpEndpoint, sources.otlpEndpoint];
+  };
+  assert.equal(endpointOf({}, {}), ['', 'default']);
+  assert.equal(endpointOf({}, standard), ['http://standard:4318', 'environment']);
+  const own = { ...standard, BERTH_OTLP_ENDPOINT: 'https://own/otlp' };
+  assert.equal(endpointOf({}, own), ['https://own/otlp', 'environment']);
+  assert.equal(endpointOf({ otlpEndpoint: 'http://typed:1' }, own), ['http://typed:1', 'flag']);
+  assert.is(readSettings({}, { BERTH_TRACE_RATIO: '0.25' }).settings.traceRatio, 0.25);
+});
+
 t('a value out of bounds is refused with setting, source and bound', () => {
   const wrong: readonly (readonly [string, string, RegExp])[] = [
     ['runners', '257', /^runners \(from flag\): .*256/],
@@ -67,6 +81,9 @@ t('a value out of bounds is refused with setting, source and bound', () => {
     ['policy', 'lottery', /^policy .*fifo.*round-robin/],
     ['demo', 'perhaps', /^demo /],
     ['shutdown', 'now', /^shutdown .*finish.*requeue/],
+    ['otlpEndpoint', 'collector:4318', /^otlpEndpoint .*http:\/\/HOST:PORT/],
+    ['otlpEndpoint', 'http://me:secret@collector:4318', /^otlpEndpoint .*without a user/],
+    ['traceRatio', '1.5', /^traceRatio .*1/],
   ];
   for (const [name, value, message] of wrong) throwsUsage(() => readSettings({ [name]: value }, {}), message);
 });

@@ -35,6 +35,11 @@ export function serveFlags(command: Command): Command {
     .option('--blob-bytes-max <bytes>', 'largest blob (default 67108864)')
     .option('--tenant-bytes-max <bytes>', 'blob space of one tenant (default 10737418240)')
     .option('--memory-mib-max <mib>', 'largest guest memory a job may ask for (default 1024)')
+    .option(
+      '--otlp-endpoint <url>',
+      'send traces of ended jobs to this OTLP collector, http://HOST:4318 (default none; also OTEL_EXPORTER_OTLP_ENDPOINT)',
+    )
+    .option('--trace-ratio <share>', 'share of traces that are sent, 0 to 1 (default 1)')
     .option('--accept-torn-tail', 'serve although the log lost records at its end')
     .option('--log-level <level>', 'error, warn, info or debug (default info)');
 }

@@ -20,6 +20,7 @@ import {
   type Tracer,
   trace,
 } from '@opentelemetry/api';
+import { resourceFromAttributes } from '@opentelemetry/resources';
 import { AlwaysOnSampler, BasicTracerProvider, type SpanProcessor } from '@opentelemetry/sdk-trace-node';
 import { isEnd } from '../../machines/job.ts';
 import { invariant } from '../errors.ts';
@@ -46,6 +47,8 @@ export interface TracesParts {
   readonly processors?: readonly SpanProcessor[];
   /** Share of traces that are exported, 0 to 1, chosen by trace id. A traceparent's own flag goes first. */
   readonly ratio?: number;
+  /** Version of Berth: what is exported names it. */
+  readonly version?: string;
   /** Told of a processor that threw; the controller goes on without that trace. */
   readonly onError?: (error: unknown) => void;
 }
@@ -76,10 +79,11 @@ export function createTraces({
   sha256,
   processors = [],
   ratio = 1,
+  version = '',
   onError = () => undefined,
 }: TracesParts): Traces {
   invariant(ratio >= 0 && ratio <= 1, `the share of exported traces is ${ratio}, not 0 to 1`);
-  const emitter = processors.length > 0 ? new Emitter(processors) : null;
+  const emitter = processors.length > 0 ? new Emitter(processors, version) : null;
   let views: Views | null = null;
   let follower = new Follower();
   const idsOf = (jobId: string, traceparent: string | null): TraceIds =>
@@ -193,8 +197,12 @@ class Emitter {
   /** What the SDK gets when it asks for random ids. Spans are made in one go, so these are always the right ones. */
   #next = { traceId: '', spanId: '' };
 
-  constructor(processors: readonly SpanProcessor[]) {
+  constructor(processors: readonly SpanProcessor[], version: string) {
     this.#provider = new BasicTracerProvider({
+      resource: resourceFromAttributes({
+        'service.name': 'berth',
+        ...(version ? { 'service.version': version } : {}),
+      }),
       // Chosen already, by trace id.
       sampler: new AlwaysOnSampler(),
       idGenerator: { generateTraceId: () => this.#next.traceId, generateSpanId: () => this.#next.spanId },
