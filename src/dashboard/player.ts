@@ -5,18 +5,18 @@
  * what the controller held at seq 1,234, and its state hash proves it. It is how one debugs a kernel by replaying its
  * inputs, not by believing its printf. The same player serves the live page, an exported file and a simulated log.
  *
- * Why keyframes: folding from the first fact for each move of a slider would take seconds. Every so many facts all folds are
- * frozen, as a video codec keeps whole pictures between its differences; a seek restores the nearest one before and folds on.
+ * Why two lives: one is the furthest that was folded, and only moves on; it leaves the keyframes behind. The other is
+ * what is looked at. So a log can grow while someone looks at its beginning, and the way back to its head costs nothing.
  *
- * Core: no Node, no DOM, no clock. Test: `test/dashboard/player.test.ts`.
+ * Core: no Node, no DOM, no clock. Test: `test/dashboard/player.test.ts`; speed: `test/bench/seek.ts`.
  */
-import { type Cast, castMuted, stateText } from '../cast.ts';
-import { freezeFolds, type LifeFolds, restoreFolds } from '../checkpointing.ts';
+import { type Cast, stateText } from '../cast.ts';
 import type { FactRecord, Sha256 } from '../events/record.ts';
-import { Gate } from '../intake/gate.ts';
-import { fold, newState, type State } from '../jobs/state.ts';
+import type { Gate } from '../intake/gate.ts';
+import { fold, type State } from '../jobs/state.ts';
 import type { Folds } from '../log/checkpoint.ts';
-import { Views } from '../views/views.ts';
+import type { Views } from '../views/views.ts';
+import { type Keeping, Keyframes, type PlayedLife, thawedLife, usualKeeping } from './keyframes.ts';
 
 /** A fact as it comes to the page: a tenant's has neither `prev` nor `hash`. */
 export type PlayedRecord = Omit<FactRecord, 'hash' | 'prev'> & Partial<Pick<FactRecord, 'hash' | 'prev'>>;
@@ -43,36 +43,32 @@ export interface Beginning {
   readonly folds: Folds;
 }
 
-interface Keyframe {
-  readonly seq: number;
-  readonly folds: Folds;
-  /** How many records are folded in it. */
-  readonly at: number;
+/** A life and how many records are folded into it. */
+interface Head {
+  life: PlayedLife;
+  at: number;
 }
-
-const spacingFirst = 1_000;
-/** Keyframes held; each weighs about as much as the names of all jobs. */
-const keyframesMax = 64;
 
 export class Player {
   readonly #sha256: Sha256;
   readonly #records: PlayedRecord[] = [];
-  #keyframes: Keyframe[];
-  /** Records between two keyframes; doubles when there are too many of them. */
-  #spacing = spacingFirst;
-  #life: LifeFolds & { readonly cast: Cast };
-  /** Records folded into `#life`. */
-  #at = 0;
-  #halt: Halt | null = null;
+  readonly #beginSeq: number;
   readonly #beginning: Beginning | null;
+  #stateAtBegin: State | null = null;
+  readonly #keyframes: Keyframes;
+  /** Folded furthest. */
+  readonly #front: Head;
+  /** Looked at; the very same as `#front` while nobody looks back. */
+  #seen: Head;
+  #halt: Halt | null = null;
 
-  constructor(sha256: Sha256, beginning: Beginning | null = null) {
+  constructor(sha256: Sha256, beginning: Beginning | null = null, keeping: Keeping = usualKeeping) {
     this.#sha256 = sha256;
+    this.#beginSeq = beginning?.seq ?? 0;
     this.#beginning = beginning;
-    this.#life = lifeFrom(beginning?.folds ?? null);
-    this.#keyframes = [
-      { seq: beginning?.seq ?? 0, at: 0, folds: beginning?.folds ?? freezeFolds(this.#life) },
-    ];
+    this.#front = { life: thawedLife(beginning?.folds ?? null), at: 0 };
+    this.#seen = this.#front;
+    this.#keyframes = new Keyframes(this.#front.life, keeping);
   }
 
   /** All records, ascending by seq; those of a tenant's view have gaps. */
@@ -82,22 +78,37 @@ export class Player {
 
   /** Seq before the first record. */
   get beginSeq(): number {
-    return this.#beginning?.seq ?? 0;
+    return this.#beginSeq;
   }
 
   /** Seq of the last record. */
   get headSeq(): number {
-    return this.#records.at(-1)?.seq ?? this.beginSeq;
+    return this.#seqAfter(this.#records.length);
+  }
+
+  /** Seq up to which the log was folded once; from there on a seek takes longer. */
+  get foldedSeq(): number {
+    return this.#seqAfter(this.#front.at);
   }
 
   get halt(): Halt | null {
     return this.#halt;
   }
 
+  /** The hash that ids and state hashes are made with. */
+  get sha256(): Sha256 {
+    return this.#sha256;
+  }
+
+  /** The writer's fold before the first record; null where the log begins with its first fact. Not to be changed. */
+  get stateAtBegin(): State | null {
+    if (this.#beginning) this.#stateAtBegin ??= thawedLife(this.#beginning.folds).state;
+    return this.#stateAtBegin;
+  }
+
   get moment(): Moment {
-    const { state, views, cast, gate } = this.#life;
-    const seq = this.#at === 0 ? this.beginSeq : this.#records[this.#at - 1]!.seq;
-    return { seq, state, views, cast, gate };
+    const { state, views, cast, gate } = this.#seen.life;
+    return { seq: this.#seqAfter(this.#seen.at), state, views, cast, gate };
   }
 
   /** The record of this seq; undefined where there is none. */
@@ -111,20 +122,39 @@ export class Player {
     for (const record of records) if (record.seq > this.headSeq) this.#records.push(record);
   }
 
+  /**
+   * Folds up to `recordsMax` more records, so that a later seek need not: to be called between two pictures. What is
+   * looked at stays, unless that was as far as the log is folded: then it moves along. False: all is folded, or halted.
+   */
+  advance(recordsMax: number): boolean {
+    const target = Math.min(this.#front.at + recordsMax, this.#records.length);
+    this.#advanceTo(target);
+    return this.#halt === null && this.#front.at < this.#records.length;
+  }
+
   /** Moves to the last fact at or before `seq`, as far as the log can be folded. */
   seek(seq: number): void {
     const target = this.#countUpTo(seq);
-    const frame = this.#keyframes.findLast(({ at }) => at <= target)!;
-    if (target < this.#at || frame.at > this.#at) {
-      this.#life = lifeFrom(frame.folds);
-      this.#at = frame.at;
+    if (target >= this.#front.at) {
+      this.#seen = this.#front;
+      this.#advanceTo(target);
+      return;
     }
-    while (this.#at < target && this.#step());
+    const frame = this.#keyframes.before(target);
+    const isBehind = this.#seen === this.#front || this.#seen.at > target || this.#seen.at < frame.at;
+    if (isBehind) this.#seen = { life: frame.restored(), at: frame.at };
+    // Nothing before the front can halt.
+    while (this.#seen.at < target) this.#step(this.#seen);
   }
 
   /** Hash over all folds at the present moment: that of `controller.recovered` and of `berth log replay --to`. */
   stateHash(): string {
-    return this.#sha256(stateText(this.#life.state, this.#life.actors));
+    const { state, actors } = this.#seen.life;
+    return this.#sha256(stateText(state, actors));
+  }
+
+  #seqAfter(records: number): number {
+    return records === 0 ? this.#beginSeq : this.#records[records - 1]!.seq;
   }
 
   /** How many records have a seq up to this one. */
@@ -139,44 +169,34 @@ export class Player {
     return low;
   }
 
-  #step(): boolean {
-    const record = this.#records[this.#at]! as FactRecord;
-    if (this.#halt && record.seq >= this.#halt.seq) return false;
-    try {
-      const { state, actors, gate, views } = this.#life;
-      const change = fold(state, record);
-      for (const actor of [...actors, gate, views]) actor.fold(change);
-    } catch (error) {
-      this.#halt = { seq: record.seq, reason: (error as Error).message };
-      // What was folded of it is undone: the moment is the one before.
-      this.#life = lifeFrom(this.#keyframes.findLast(({ at }) => at <= this.#at)!.folds);
-      const good = this.#at;
-      this.#at = this.#keyframes.findLast(({ at }) => at <= good)!.at;
-      while (this.#at < good && this.#step());
-      return false;
+  #step(head: Head): void {
+    const { state, actors, gate, views } = head.life;
+    const change = fold(state, this.#records[head.at] as FactRecord);
+    for (const actor of actors) actor.fold(change);
+    gate.fold(change);
+    views.fold(change);
+    head.at += 1;
+  }
+
+  #advanceTo(target: number): void {
+    const front = this.#front;
+    while (this.#halt === null && front.at < target) {
+      try {
+        this.#step(front);
+      } catch (error) {
+        this.#halt = { seq: this.#records[front.at]!.seq, reason: (error as Error).message };
+        this.#foldAnew(front.at);
+        return;
+      }
+      this.#keyframes.consider(front.at, front.life);
     }
-    this.#at += 1;
-    this.#keep(record.seq);
-    return true;
   }
 
-  #keep(seq: number): void {
-    const last = this.#keyframes.at(-1)!;
-    if (this.#at - last.at < this.#spacing) return;
-    this.#keyframes.push({ seq, at: this.#at, folds: freezeFolds(this.#life) });
-    if (this.#keyframes.length <= keyframesMax) return;
-    this.#keyframes = this.#keyframes.filter((_, i) => i % 2 === 0);
-    this.#spacing *= 2;
+  /** Half of a fact was folded: begins again from a keyframe, up to the fact before it. */
+  #foldAnew(target: number): void {
+    const frame = this.#keyframes.before(target);
+    this.#front.life = frame.restored();
+    this.#front.at = frame.at;
+    while (this.#front.at < target) this.#step(this.#front);
   }
-}
-
-function lifeFrom(folds: Folds | null): LifeFolds & { readonly cast: Cast } {
-  const state = newState();
-  const cast = castMuted(state);
-  const gate = new Gate();
-  const views = new Views();
-  views.leanOn(state, cast.scheduler);
-  const life = { state, cast, actors: cast.all, gate, views };
-  if (folds) restoreFolds(folds, life);
-  return life;
 }
