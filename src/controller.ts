@@ -98,6 +98,8 @@ export class Controller {
   readonly recovered: { readonly stateHash: string; readonly ofSeq: number };
   /** Seq of the checkpoint that this life began from; 0: it folded the whole log. */
   readonly fromSeq: number;
+  /** Where its checkpoints are; null when none are taken. */
+  readonly checkpoints: Checkpoints | null;
   readonly #parts: ControllerParts;
   /** The log need not report its cut again. */
   readonly #settled: OpenedLog['settled'];
@@ -148,6 +150,7 @@ export class Controller {
     { views, gate, cast, fromSeq }: { views: Views; gate: Gate; cast: Cast; fromSeq: number },
   ) {
     this.#parts = parts;
+    this.checkpoints = parts.checkpoints ?? null;
     this.#cast = cast;
     this.log = opened.log;
     this.cut = opened.cut;

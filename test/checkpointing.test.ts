@@ -166,6 +166,9 @@ class Shelf implements Checkpoints {
   async retire(upToSeq: number): Promise<void> {
     this.retired.push(upToSeq);
   }
+  async oldest(): Promise<null> {
+    return null;
+  }
 }
 
 const settingsWith = (life: LifeOnDisk, over: Partial<ControllerSettings>): ControllerSettings => ({

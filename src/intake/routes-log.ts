@@ -1,9 +1,10 @@
 /** The routes of the log: what happened, as far as the reader may know, in pages or as it happens; and its signed head. */
 import { z } from 'zod';
 import { BerthError } from '../errors.ts';
+import { beginningOf, beginSchema } from '../views/begin-view.ts';
 import { factPage, factPageSchema, logSource } from '../views/log-view.ts';
 import { followFacts, lastEventId } from './events.ts';
-import { type Route, route, wholeInQuery } from './route.ts';
+import { type Reply, type Route, route, wholeInQuery } from './route.ts';
 
 const logQuery = z.strictObject({
   from: wholeInQuery(1, 1e15).optional().describe('first seq, 1 unless told otherwise; Last-Event-ID wins'),
@@ -51,6 +52,19 @@ export const logRoutes: readonly Route[] = [
         return { status: 200, body: await factPage(source, from, limit, () => life.views.seq) };
       const last = lastEventId(call);
       return followFacts(call, source, last === null ? from : last + 1);
+    },
+  }),
+  route({
+    method: 'GET',
+    path: '/v1/log/begin',
+    auth: 'admin',
+    summary:
+      'From which seq on a reader can fold this log, and the folds to begin with where its beginning is far or gone',
+    responses: [{ status: 200, what: 'where to begin', schema: beginSchema }],
+    problems: ['ERR_NOT_FOUND'],
+    handle: async ({ life }): Promise<Reply> => {
+      const { length, text } = await beginningOf(life);
+      return { status: 200, bytes: text, length, headers: { 'content-type': 'application/json' } };
     },
   }),
   // Without a key, like the probes: a witness should need no leave of the one whom it watches. It tells how many

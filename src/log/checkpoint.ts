@@ -38,4 +38,18 @@ export interface Checkpoints {
    * everything is to be kept. See `retire.ts`. Rejects with Node's errors.
    */
   retire(upToSeq: number): Promise<void>;
+  /**
+   * The oldest checkpoint that is kept and that the chain has proven, to be read once; null when there is none. No fact
+   * behind it is retired. Rejects with Node's errors.
+   */
+  oldest(): Promise<StoredCheckpoint | null>;
+}
+
+/** A checkpoint as it lies on the disk. */
+export interface StoredCheckpoint {
+  readonly seq: number;
+  /** Of the text, which is a `Checkpoint` as JSON. */
+  readonly bytes: number;
+  /** The text as UTF-8, to be read to its end or given up. */
+  text(): AsyncIterable<Uint8Array>;
 }

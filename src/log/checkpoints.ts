@@ -8,7 +8,7 @@
  */
 import { BerthError, invariant } from '../errors.ts';
 import type { Sha256 } from '../events/record.ts';
-import type { Checkpoint, CheckpointDraft, Checkpoints } from './checkpoint.ts';
+import type { Checkpoint, CheckpointDraft, Checkpoints, StoredCheckpoint } from './checkpoint.ts';
 import type { Disk, DiskFile } from './disk.ts';
 import { type NewDigest, retireSegments } from './retire.ts';
 
@@ -102,6 +102,16 @@ export class CheckpointFiles implements Checkpoints {
     });
   }
 
+  async oldest(): Promise<StoredCheckpoint | null> {
+    const [seq] = this.#proven;
+    if (seq === undefined) return null;
+    const { dir, disk } = this.#options;
+    const path = `${dir}/${nameOf(seq)}`;
+    // Opened when it is read, so that whoever never reads it leaves nothing open.
+    const bytes = await withFile(disk, path, (file) => file.size());
+    return { seq, bytes, text: () => textOf(disk, path) };
+  }
+
   /** For `openLog`: whom to tell before a segment is moved. */
   attach(release: (seq: number) => Promise<void>): void {
     this.#release = release;
@@ -130,12 +140,7 @@ export class CheckpointFiles implements Checkpoints {
     const { dir, disk, sha256 } = this.#options;
     let bytes: Uint8Array;
     try {
-      const file = await disk.open(`${dir}/${nameOf(seq)}`, false);
-      try {
-        bytes = await file.read(0, await file.size());
-      } finally {
-        await file.close();
-      }
+      bytes = await withFile(disk, `${dir}/${nameOf(seq)}`, async (file) => file.read(0, await file.size()));
     } catch (error) {
       return { seq, reason: `can't be read: ${(error as Error).message}`, spoilt: false };
     }
@@ -158,6 +163,30 @@ export class CheckpointFiles implements Checkpoints {
       if (draftPattern.test(name) || (seq !== undefined && goes(Number(seq))))
         await disk.remove(`${dir}/${name}`);
     }
+  }
+}
+
+async function withFile<T>(disk: Disk, path: string, use: (file: DiskFile) => Promise<T>): Promise<T> {
+  const file = await disk.open(path, false);
+  try {
+    return await use(file);
+  } finally {
+    await file.close();
+  }
+}
+
+/** A file's bytes, piece by piece. It may lose its name meanwhile; an open one stays readable. */
+async function* textOf(disk: Disk, path: string): AsyncGenerator<Uint8Array> {
+  const file = await disk.open(path, false);
+  try {
+    for (let at = 0; ; ) {
+      const piece = await file.read(at, pieceLength);
+      if (piece.length === 0) return;
+      yield piece;
+      at += piece.length;
+    }
+  } finally {
+    await file.close();
   }
 }
 
