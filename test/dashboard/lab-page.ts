@@ -1,0 +1,63 @@
+/** The Lab without a browser: a real server, and the page's own model that follows its log. */
+import { labPort } from '../../src/dashboard/lab-port.ts';
+import type { LabPort } from '../../src/dashboard/lab-run.ts';
+import { followServer } from '../../src/dashboard/live.ts';
+import { Model } from '../../src/dashboard/model.ts';
+import { Player } from '../../src/dashboard/player.ts';
+import { Server } from '../../src/dashboard/server.ts';
+import { demoSigner } from '../../src/dashboard/signer.ts';
+import { nodeSha256 } from '../../src/log/hash-node.ts';
+import { eventually, pause, ServerProcess } from '../server-process.ts';
+
+export class LabPage {
+  readonly process: ServerProcess;
+  readonly server: Server;
+  readonly model: Model;
+  readonly #closing = new AbortController();
+  #followed: Promise<void> = Promise.resolve();
+
+  /** Starts a server with these flags, and follows it. */
+  static async open(flags: readonly string[], name = 'admin'): Promise<LabPage> {
+    const page = new LabPage(await ServerProcess.begin({ flags }), name);
+    page.#follow();
+    await page.until(() => page.model.source.kind === 'live');
+    return page;
+  }
+
+  private constructor(process: ServerProcess, name: string) {
+    this.process = process;
+    const { url } = process;
+    this.server = new Server({ signer: demoSigner(url), name, base: url, fetch });
+    this.model = new Model({
+      player: new Player(nodeSha256),
+      address: { view: 'lab', job: null, at: null },
+      server: this.server,
+      navigate: () => undefined,
+      soon: (draw) => void setTimeout(draw, 0),
+    });
+  }
+
+  port(): LabPort {
+    return labPort(this.model, this.server, 'acme');
+  }
+
+  async until(holds: () => boolean): Promise<void> {
+    await eventually('the page shows it', holds);
+  }
+
+  async close(): Promise<void> {
+    this.#closing.abort();
+    await this.#followed;
+    await this.process.remove();
+  }
+
+  #follow(): void {
+    this.#followed = followServer({
+      model: this.model,
+      server: this.server,
+      newPlayer: () => new Player(nodeSha256),
+      pause,
+      signal: this.#closing.signal,
+    });
+  }
+}
