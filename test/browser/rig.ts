@@ -14,8 +14,8 @@
  * server's last seq.
  *
  * `screen.page` is playwright's page. `go(view)` clicks the view's link; `key(key)` types where nothing is focused;
- * `seq()` and `headSeq()` are read from the slider; `reaches(seq)` waits until the page has read that fact; `shot(view, state)`
- * keeps a picture as `artefacts/VIEW-STATE-SCHEME.png`; `accessible()` asks axe-core for serious findings (WCAG 2 A and AA);
+ * `seq()` and `headSeq()` are read from the slider; `reaches(seq)` waits until the page has read that fact;
+ * `textOf(selector)` reads; `shot(view, state)` keeps a picture as `artefacts/VIEW-STATE-SCHEME.png`; `accessible()` asks axe-core for serious findings (WCAG 2 A and AA);
  * `until(what, found)` waits by condition, long enough for a machine that does other things meanwhile.
  *
  * Why Debian's browser and no downloaded one: a test machine has it by one package, signed, and nothing else is fetched.
@@ -82,7 +82,7 @@ export class Rig {
   async run(guest: string, spec: object = {}, count = 1, tenant = 'acme'): Promise<JobView[]> {
     const caller = await this.caller(tenant);
     const module = await caller.put(sampleGuest(guest));
-    const guestSpec = { module, capabilities: ['stdio'], ...spec };
+    const guestSpec = { module, ...spec };
     return Promise.all(Array.from({ length: count }, () => caller.submit(guestSpec)));
   }
 
@@ -149,7 +149,9 @@ export class Screen {
 
   static async open(context: BrowserContext, url: string, scheme: Scheme): Promise<Screen> {
     const screen = new Screen(await context.newPage(), url, scheme);
-    await screen.page.goto(url);
+    const answer = await screen.page.goto(url);
+    if (answer && answer.status() >= 400)
+      throw new Error(`the page: ${answer.status()} ${await answer.text()}`);
     return screen;
   }
 
@@ -251,6 +253,11 @@ export class Screen {
     await this.until(`the page shows seq ${seq}`, async () => (await this.seq()) === seq);
   }
 
+  /** Another hash on the same page, as after a click on a link that somebody sent. */
+  async goTo(hash: string): Promise<void> {
+    await this.page.evaluate(`location.hash = ${JSON.stringify(hash)}`);
+  }
+
   /** Clicks the view's link. */
   async go(view: ViewName): Promise<void> {
     await this.page.locator(`nav a[href$="/${view}"], nav a[href*="/${view}/"]`).first().click();
@@ -264,7 +271,12 @@ export class Screen {
 
   /** The view that the frame says is shown. */
   async view(): Promise<string> {
-    return ((await this.page.locator('main h1').textContent()) ?? '').toLowerCase();
+    return (await this.textOf('main h1')).toLowerCase();
+  }
+
+  /** Text of the first element that the selector finds, once there is one. */
+  async textOf(selector: string): Promise<string> {
+    return (await this.page.locator(selector).first().textContent()) ?? '';
   }
 
   /** Types a key where no field has the focus. */
@@ -275,7 +287,7 @@ export class Screen {
 
   /** All text of the view. */
   async text(): Promise<string> {
-    return (await this.page.locator('main').textContent()) ?? '';
+    return this.textOf('main');
   }
 
   /** Keeps a picture of what is seen. */
