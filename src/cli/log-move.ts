@@ -1,5 +1,5 @@
 /**
- * `berth log export`, `import` and `head`: a log leaves, arrives, and is witnessed.
+ * `berth log export`, `import` and `head`: a log leaves, arrives, and is witnessed. With `--html` it leaves as a page.
  *
  * Why an export keeps the lines as they stand: whoever gets it can check every hash, and the log that is made of it
  * is the same log. Why blobs stay behind: they are found by digest and are many times larger; `berth blob get` has them.
@@ -17,10 +17,12 @@ import { lockDataDirectory } from '../log/lock.ts';
 import { nodeDisk } from '../log/node-disk.ts';
 import type { Head } from '../log/verdict.ts';
 import { keysIn, openHead } from '../log/verify.ts';
+import type { Begin } from '../views/begin-view.ts';
 import type { FactView } from '../views/log-view.ts';
 import type { Client } from './client.ts';
 import type { Context } from './context.ts';
 import { CommandError, exits, usage } from './exit.ts';
+import { exportHtml, logAt, type Piece, type Told, withoutGone } from './log-html.ts';
 import { folderOf, isExport, rawLinesIn, verifyExport, wholeLogIn } from './log-paths.ts';
 import { factsFrom } from './pages.ts';
 import { saveTo } from './save.ts';
@@ -29,11 +31,26 @@ export interface OfflineFlag {
   readonly offline?: boolean;
 }
 
+interface ExportFlags extends OfflineFlag {
+  /** One page with the log in it, instead of its lines. */
+  readonly html?: boolean;
+  /** Path of the log; the server's otherwise. */
+  readonly from?: string;
+}
+
 export async function exportLog(
   context: Context,
   [file = '']: readonly string[],
-  { offline }: OfflineFlag,
+  { from, html, offline }: ExportFlags,
 ): Promise<number> {
+  if (from !== undefined && offline)
+    throw usage('--from and --offline both name a log', 'berth log export --help');
+  if (html) {
+    const path = offline ? context.data : from;
+    return exportHtml(context, file, path === undefined ? await logOfServer(context) : logAt(path));
+  }
+  if (from !== undefined)
+    throw usage('--from is for --html', `berth log export ${file} --offline --data ${from}`);
   // Before the records: what is signed by then is surely among them.
   const newest = file === '-' ? null : await newestHead(context, offline === true);
   const source = offline ? wholeLogIn(context.data) : recordsOf(await context.adminClient(), context.signal);
@@ -174,8 +191,25 @@ async function* one(text: string): AsyncGenerator<string> {
   yield text;
 }
 
-async function* recordsOf(client: Client, signal: AbortSignal): AsyncGenerator<readonly FactRecord[]> {
-  for await (const facts of factsFrom(client, '/v1/log', { signal })) yield facts.map(asRecord);
+async function* recordsOf(
+  client: Client,
+  signal: AbortSignal,
+  from = 1,
+): AsyncGenerator<readonly FactRecord[]> {
+  for await (const facts of factsFrom(client, '/v1/log', { from, signal })) yield facts.map(asRecord);
+}
+
+/** The server's log for a recording, from its checkpoint on when the oldest facts are retired. */
+async function logOfServer(context: Context): Promise<Told> {
+  const { server, signal } = context;
+  const client = await context.adminClient();
+  const rest = async function* (): AsyncGenerator<Piece> {
+    const { checkpoint } = await client.json<Begin>('GET', '/v1/log/begin');
+    const { seq } = checkpoint!.base;
+    yield { folds: checkpoint!.folds, seq };
+    yield* recordsOf(client, signal, seq + 1);
+  };
+  return { name: new URL(server).host, pieces: withoutGone(recordsOf(client, signal), rest) };
 }
 
 /** With the operator's key a fact comes with its links. */

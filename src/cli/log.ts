@@ -39,11 +39,19 @@ export function addLogCommands(program: Command, run: Run): void {
   const exported = verb(
     log,
     'export <file>',
-    'all records as JSON lines that verify on their own, without blobs; - is stdout',
+    'all records as JSON lines that verify on their own, without blobs; or a page that plays them; - is stdout',
     run,
     exportLog,
-  ).option('--offline', 'read the log of --data DIR, server running or not');
-  examples(exported, ['berth log export log.jsonl', 'berth log export - --offline | wc -l']);
+  )
+    .option('--offline', 'read the log of --data DIR, server running or not')
+    .option('--html', 'one file for any browser: the log, and the page that shows it at every seq')
+    .option('--from <path>', 'with --html: data directory, export, or what npm run sim --export wrote');
+  examples(exported, [
+    'berth log export log.jsonl',
+    'berth log export - --offline | wc -l',
+    'berth log export --html log.html',
+    'berth log export --html log.html --from log.jsonl',
+  ]);
   const imported = verb(
     log,
     'import <file>',

@@ -161,7 +161,7 @@ export class Refold {
 }
 
 /** A checkpoint is only used when the fact behind it names its digest. */
-function vouchedFor({ checkpoint, sha256 }: Candidate, { prev, type, data }: FactRecord): void {
+export function vouchedFor({ checkpoint, sha256 }: Candidate, { prev, type, data }: FactRecord): void {
   const isIts =
     type === 'controller.checkpointed' && data['sha256'] === sha256 && prev === checkpoint.base.hash;
   if (isIts) return;

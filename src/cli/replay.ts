@@ -80,7 +80,7 @@ async function replayLog(
 /**
  * Where a replay can begin: with the first record, or, when the oldest segments are retired, from the oldest checkpoint.
  */
-async function beginningOf(
+export async function beginningOf(
   path: string,
   records: AsyncIterable<readonly FactRecord[]>,
 ): Promise<{ readonly from: Candidate | null; readonly records: AsyncIterable<readonly FactRecord[]> }> {

@@ -1,4 +1,4 @@
-/** The page's composition root: chooses where the facts come from, and draws. */
+/** The page's composition root: chooses where the facts come from and who signs, and draws. */
 import { sha256 } from '@noble/hashes/sha2.js';
 import { bytesToHex, utf8ToBytes } from '@noble/hashes/utils.js';
 import { render } from 'preact';
@@ -6,25 +6,32 @@ import { addressOf, hashOf } from './address.ts';
 import { App } from './app.tsx';
 import { followServer } from './live.ts';
 import { Model } from './model.ts';
-import { Player } from './player.ts';
+import { type Beginning, Player } from './player.ts';
 import { playRecorded, recordedIn } from './recorded.ts';
-import { Server } from './server.ts';
+import { Problem, Server } from './server.ts';
+import { type SignedIn, SignIn } from './sign-in.tsx';
 import { demoSigner } from './signer.ts';
+import { Loading } from './ui.tsx';
 
+/** Between two tries to reach a server that does not answer, ms. */
+const retryMs = 1_000;
+
+const page = document.getElementById('page')!;
 const hash = (text: string): string => bytesToHex(sha256(utf8ToBytes(text)));
-const newPlayer = (): Player => new Player(hash);
+const newPlayer = (begin: Beginning | null = null): Player => new Player(hash, begin);
 const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
 const recorded = recordedIn(document);
-const server =
-  recorded === null
-    ? new Server({ signer: demoSigner(''), name: 'admin', base: '', fetch: fetch.bind(globalThis) })
-    : null;
+const demo = recorded === null ? await demoSignedIn() : null;
+const who = recorded === null ? (demo ?? (await askedToSignIn())) : null;
+const server = who ? new Server({ ...who, base: '', fetch: fetch.bind(globalThis) }) : null;
 
 const model = new Model({
   player: newPlayer(),
   address: addressOf(location.hash),
   server,
+  // Keys are in this page's memory alone.
+  ...(who && !demo ? { signOut: () => location.reload() } : {}),
   navigate: (address) => {
     // Moving through time is no new place to go back to; another view is.
     const before = addressOf(location.hash);
@@ -35,8 +42,27 @@ const model = new Model({
 });
 
 addEventListener('popstate', () => model.arrive(addressOf(location.hash)));
-render(<App model={model} />, document.getElementById('page')!);
+render(<App model={model} />, page);
 
-if (recorded) await playRecorded(model, recorded, pause);
+if (recorded) await playRecorded(model, recorded, { newPlayer, pause });
 else if (server)
   await followServer({ model, server, newPlayer, pause, signal: new AbortController().signal });
+
+/** The operator, where the server signs for this page; null where it does not. Waits for a server that does not answer. */
+async function demoSignedIn(): Promise<SignedIn | null> {
+  const signer = demoSigner('');
+  for (;;) {
+    try {
+      await signer.token('admin');
+      return { signer, name: 'admin' };
+    } catch (error) {
+      if (error instanceof Problem && error.status === 401) return null;
+      render(<Loading what="Waiting for the server" />, page);
+      await pause(retryMs);
+    }
+  }
+}
+
+function askedToSignIn(): Promise<SignedIn> {
+  return new Promise((resolve) => render(<SignIn onSignedIn={resolve} />, page));
+}

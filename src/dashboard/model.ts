@@ -6,8 +6,10 @@
  *
  * Pure but for the ports it is handed. Test: `test/dashboard/model.test.ts`.
  */
+import type { Sha256 } from '../events/record.ts';
+import type { State } from '../jobs/state.ts';
 import { type Address, hashOf } from './address.ts';
-import type { Halt, Moment, PlayedRecord, Player } from './player.ts';
+import type { Beginning, Halt, Moment, PlayedRecord, Player } from './player.ts';
 import type { About, Server } from './server.ts';
 
 /** How the facts come. */
@@ -41,6 +43,8 @@ export interface ModelParts {
   readonly address: Address;
   /** Null in a page that has no server behind it. */
   readonly server: Server | null;
+  /** Absent where nobody signed in. */
+  readonly signOut?: () => void;
   /** Writes the address where the user sees it. */
   readonly navigate: (address: Address) => void;
   /** Calls back before the next picture is drawn; many requests between two pictures count as one. */
@@ -55,6 +59,8 @@ export class Model {
   #source: Source = { kind: 'loading', loaded: 0, total: null };
   /** What is known of the controller itself; null before it was asked, or when nobody can be. */
   about: About | null = null;
+  /** Why the log here does not begin with its first fact, and where the older ones are; null when it does. */
+  beginReason: string | null = null;
   #isDue = false;
 
   constructor(parts: ModelParts) {
@@ -65,6 +71,20 @@ export class Model {
 
   get server(): Server | null {
     return this.#parts.server;
+  }
+
+  /**
+   * Are these all facts of the log? A tenant gets its own and those of slots and controller: what others hold, how long the
+   * queue really is, hashes of facts and of the state are not known then.
+   */
+  get seesAll(): boolean {
+    const [first] = this.records;
+    return first ? first.hash !== undefined : (this.server?.isAdmin ?? true);
+  }
+
+  /** Gives up the keys that the user handed over; null where there are none. */
+  get signOut(): (() => void) | null {
+    return this.#parts.signOut ?? null;
   }
 
   get source(): Source {
@@ -93,6 +113,15 @@ export class Model {
     return this.#player.halt;
   }
 
+  get sha256(): Sha256 {
+    return this.#player.sha256;
+  }
+
+  /** The writer's fold before the oldest fact that is here; null where the log is here from its first fact on. */
+  get stateAtBegin(): State | null {
+    return this.#player.stateAtBegin;
+  }
+
   /** The record of this seq; undefined where there is none. */
   recordAt(seq: number): PlayedRecord | undefined {
     return this.#player.recordAt(seq);
@@ -116,15 +145,30 @@ export class Model {
     return this.#player.stateHash();
   }
 
+  /** The same after another seq; null when the log can't be folded up to there. What is looked at stays. */
+  stateHashAt(seq: number): string | null {
+    this.#player.seek(seq);
+    return this.#player.moment.seq === seq ? this.#player.stateHash() : null;
+  }
+
+  /** The folds before the first record; null where the log begins with its first fact. */
+  get beginning(): Beginning | null {
+    return this.#player.beginning;
+  }
+
   /** Called after each change, at most once a picture. Returns a function that ends it. */
   onChange(listener: () => void): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
   }
 
-  /** More of the log. */
+  /**
+   * More of the log; a thousand or so at a time, with pauses for drawing. Folded at once, also when something earlier is
+   * looked at: whoever then moves the slider to the end need not wait for all that came meanwhile.
+   */
   append(records: readonly PlayedRecord[]): void {
     this.#player.append(records);
+    this.#player.advance(records.length);
     this.#changed();
   }
 

@@ -4,14 +4,12 @@
  * Why inside the page: one file can be mailed, opened from a disk without any server, and asks nobody for anything.
  * Test: `test/dashboard/recorded.test.ts`.
  */
+import { bytesOf, LogFileError, linesOf, logIn, unzipped } from './log-lines.ts';
 import type { Model } from './model.ts';
-import type { PlayedRecord } from './player.ts';
+import type { Beginning, Player } from './player.ts';
 
-/** Id of the element that holds it; written by `recording.ts`. */
+/** Id of the element that holds it; written by `bundle.ts`. */
 export const recordedId = 'recorded-log';
-
-/** Records parsed before the page may draw again. */
-const batchMax = 2_000;
 
 export interface Recorded {
   readonly name: string;
@@ -28,48 +26,42 @@ export function recordedIn(page: {
   const element = page.getElementById(recordedId);
   if (!element) return null;
   const { name = 'log', records = '0' } = element.dataset;
-  return { name, records: Number(records), base64: element.textContent ?? '' };
+  return { name, records: Number(records), base64: (element.textContent ?? '').trim() };
+}
+
+/** What reading needs of the world. */
+export interface ReadingParts {
+  readonly newPlayer: (begin: Beginning | null) => Player;
+  /** Lets the page draw. */
+  readonly pause: (ms: number) => Promise<void>;
 }
 
 /** Reads all of it into the model, a batch at a time. */
 export async function playRecorded(
   model: Model,
   { name, records, base64 }: Recorded,
-  pause: (ms: number) => Promise<void>,
+  { newPlayer, pause }: ReadingParts,
 ): Promise<void> {
-  model.tell({ kind: 'loading', loaded: 0, total: records });
+  let loaded = 0;
+  model.tell({ kind: 'loading', loaded, total: records });
   try {
-    let batch: PlayedRecord[] = [];
-    let loaded = 0;
-    for await (const line of linesOf(base64)) {
-      batch.push(JSON.parse(line) as PlayedRecord);
-      if (batch.length < batchMax) continue;
-      model.append(batch);
-      loaded += batch.length;
-      batch = [];
+    for await (const piece of logIn(linesOf(unzipped(bytesOf(base64))))) {
+      if (piece.begin !== undefined) {
+        model.replace(newPlayer(piece.begin));
+        continue;
+      }
+      model.append(piece.records);
+      loaded += piece.records.length;
       model.tell({ kind: 'loading', loaded, total: records });
       await pause(0);
     }
-    model.append(batch);
+    if (loaded !== records) throw new LogFileError(`${loaded} of its ${records} facts are there`);
     model.tell({ kind: 'file', name });
   } catch (error) {
     model.tell({
       kind: 'failed',
-      reason: `the recorded log can't be read: ${(error as Error).message}`,
-      next: 'export it again',
+      reason: `The recorded log can't be read: ${(error as Error).message}`,
+      next: 'Make the file again: berth log export --html FILE',
     });
   }
-}
-
-async function* linesOf(base64: string): AsyncGenerator<string> {
-  const bytes = Uint8Array.from(atob(base64.trim()), (char) => char.charCodeAt(0));
-  const text = new Blob([bytes]).stream().pipeThrough(new DecompressionStream('gzip'));
-  const decoder = new TextDecoder();
-  let rest = '';
-  for await (const chunk of text as unknown as AsyncIterable<Uint8Array>) {
-    const lines = (rest + decoder.decode(chunk, { stream: true })).split('\n');
-    rest = lines.pop() ?? '';
-    yield* lines;
-  }
-  if (rest !== '') yield rest;
 }
