@@ -79,7 +79,7 @@ export interface JobTrace {
 }
 
 /** Remembers one more fact of the job. */
-export function follow(course: Course, record: FactRecord, after: Job): void {
+export function follow(course: Course, record: Pick<FactRecord, 'at' | 'seq' | 'type'>, after: Job): void {
   course.job = after;
   if (course.steps.length >= stepsMax && !isEnd(after.state)) {
     course.leftOut += 1;
