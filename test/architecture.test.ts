@@ -17,7 +17,8 @@ type Paths = readonly (string | RegExp)[];
 
 /** Runs in the browser as well as here: no Node module, no clock, no adapter. */
 const core: Paths = [
-  /^machines\/(?!draw\.ts)/,
+  // Those two draw, before the page is there.
+  /^machines\/(?!(draw|layout)\.ts)/,
   'src/errors.ts',
   'src/events/',
   'src/scheduler/',
@@ -88,6 +89,13 @@ const importLaws: readonly ImportLaw[] = [
     target: ['xstate', /^xstate\//],
     by: ['machines/'],
     planted: { path: 'src/jobs/planted.ts', text: "const { createActor } = await import('xstate');" },
+  },
+  {
+    law: 'the layout is computed only where charts are drawn',
+    why: 'elkjs is a development dependency: the page and the command line get coordinates',
+    target: [/^elkjs(\/|$)/, 'machines/layout.ts'],
+    by: ['machines/draw.ts', 'machines/layout.ts'],
+    planted: { path: 'src/dashboard/planted.ts', text: "import elk from 'elkjs/lib/elk.bundled.js';" },
   },
 ];
 
