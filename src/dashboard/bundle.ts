@@ -93,7 +93,7 @@ async function bundled(): Promise<Parts> {
     // The console of whoever looks at the page is theirs.
     logLevel: 'silent',
     // `</script>` in a string would end the element.
-    supported: { 'inline-script': false },
+    supported: { 'inline-script': true },
   });
   const textOf = (end: string): string => outputFiles.find(({ path }) => path.endsWith(end))?.text ?? '';
   return { script: textOf('main.js'), style: textOf('page.css') };
