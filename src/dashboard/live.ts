@@ -1,11 +1,18 @@
 /**
- * Follows a server's log for as long as the page is open: connects, reads, and after a break goes on behind the last fact.
+ * Follows a server's log for as long as the page is open: reads what is there, then what comes, and after a break goes on
+ * behind the last fact.
  *
  * Why by seq and not by time: the server's facts are numbered without gaps, so "what did I miss" is one number, and neither
- * end has to remember the other. Test: `test/dashboard/live.test.ts`.
+ * end has to remember the other. Why pages first and a stream then: a page says how far the log was looked through, also for
+ * a tenant whose own last fact may be long ago; a stream can't say that it has caught up.
+ *
+ * Why the last fact is compared after a break: at the same address there may be another log now, or an older copy of this
+ * one. Facts of both in one fold would be a history that never was. Test: `test/dashboard/live.test.ts`.
  */
+import { foldsVersion } from '../checkpointing.ts';
+import type { Begin } from '../views/begin-view.ts';
 import type { Model } from './model.ts';
-import type { PlayedRecord, Player } from './player.ts';
+import type { Beginning, Player } from './player.ts';
 import { type About, Problem, type Server } from './server.ts';
 
 /** Between two tries, ms: the first, and the longest. */
@@ -15,42 +22,128 @@ const retryMsMax = 5_000;
 export interface LiveParts {
   readonly model: Model;
   readonly server: Server;
-  readonly newPlayer: () => Player;
+  readonly newPlayer: (beginning: Beginning | null) => Player;
   readonly pause: (ms: number) => Promise<void>;
   readonly signal: AbortSignal;
 }
 
-/** Resolves when `signal` aborts, or when the server says that asking again is of no use. */
-export async function followServer({ model, server, newPlayer, pause, signal }: LiveParts): Promise<void> {
+/** What no further try can mend. */
+class Hopeless extends Error {
+  readonly next: string;
+
+  constructor(message: string, next: string) {
+    super(message);
+    this.next = next;
+  }
+}
+
+/** Resolves when `signal` aborts, or when asking again is of no use. */
+export async function followServer(parts: LiveParts): Promise<void> {
+  const { model, pause, signal } = parts;
+  const follower = new Follower(parts);
   let retryMs = retryMsMin;
   while (!signal.aborted) {
+    let reason = 'the stream ended';
     try {
-      const about = await server.json<About>('/v1/about');
-      if (model.about !== null && model.about.log !== about.log) model.replace(newPlayer());
-      model.about = about;
-      for await (const facts of server.facts(model.headSeq + 1, signal)) {
-        retryMs = retryMsMin;
-        take(model, facts, about.headSeq);
-      }
-      tellBreak(model, 'the stream ended');
+      await follower.catchUp();
+      retryMs = retryMsMin;
+      await follower.follow();
     } catch (error) {
-      if (signal.aborted) return;
-      if (error instanceof Problem && (error.status === 401 || error.status === 403)) {
-        model.tell({ kind: 'failed', reason: error.message, next: error.next });
+      const { message: why } = error as Error;
+      if (error instanceof Hopeless || (error instanceof Problem && [401, 403].includes(error.status))) {
+        if (!signal.aborted) model.tell({ kind: 'failed', reason: why, next: error.next });
         return;
       }
-      tellBreak(model, (error as Error).message);
+      reason = why;
     }
+    if (signal.aborted) return;
+    model.tell({ kind: 'reconnecting', reason });
     await pause(retryMs);
     retryMs = Math.min(2 * retryMs, retryMsMax);
   }
 }
 
-function take(model: Model, facts: readonly PlayedRecord[], goal: number): void {
-  model.append(facts);
-  const { headSeq } = model;
-  if (headSeq >= goal) model.tell({ kind: 'live' });
-  else model.tell({ kind: 'loading', loaded: headSeq, total: goal });
-}
+class Follower {
+  readonly #parts: LiveParts;
+  /** The seq to read next; null: nothing was read yet, or what follows can't be had any more. */
+  #next: number | null = null;
 
-const tellBreak = (model: Model, reason: string): void => model.tell({ kind: 'reconnecting', reason });
+  constructor(parts: LiveParts) {
+    this.#parts = parts;
+  }
+
+  /** Reads what is there, page by page. */
+  async catchUp(): Promise<void> {
+    const { model, pause, server, signal } = this.#parts;
+    const about = await server.json<About>('/v1/about');
+    let next = this.#next !== null && (await this.#isSameLog(about)) ? this.#next : await this.#begin();
+    model.about = about;
+    while (!signal.aborted) {
+      const page = await server.page(next).catch((error: unknown) => this.#asRetired(error));
+      model.append(page.facts);
+      next = page.next;
+      this.#next = next;
+      if (next > page.upTo) break;
+      model.tell({ kind: 'loading', loaded: next - 1 - model.beginSeq, total: page.upTo - model.beginSeq });
+      // Or the page could neither draw nor be used meanwhile.
+      await pause(0);
+    }
+    model.tell({ kind: 'live' });
+  }
+
+  /** Takes facts as they come; resolves when the stream ends. */
+  async follow(): Promise<void> {
+    const { model, server, signal } = this.#parts;
+    for await (const facts of server.facts(this.#next ?? 1, signal)) {
+      model.append(facts);
+      this.#next = model.headSeq + 1;
+    }
+  }
+
+  /** Is the log that was read the one at this address? Its last fact must still be where it was. */
+  async #isSameLog(about: About): Promise<boolean> {
+    const { model, server } = this.#parts;
+    const last = model.records.at(-1);
+    if (!last) return model.about?.log === about.log;
+    const page = await server.page(last.seq, 1).catch((error: unknown) => {
+      // Retired, as the page was asleep for long: what follows it may be gone as well.
+      if (error instanceof Problem && error.status === 404) return null;
+      throw error;
+    });
+    const found = page?.facts[0];
+    return (
+      found?.seq === last.seq && found.hash === last.hash && found.id === last.id && found.at === last.at
+    );
+  }
+
+  /** Begins anew: an empty player, or one at a checkpoint. Returns the seq to read from. */
+  async #begin(): Promise<number> {
+    const { model, newPlayer, server } = this.#parts;
+    this.#next = null;
+    model.tell({ kind: 'loading', loaded: 0, total: null });
+    const begin = server.isAdmin ? await server.json<Begin>('/v1/log/begin') : null;
+    if (!begin?.checkpoint) {
+      model.beginReason = null;
+      model.replace(newPlayer(null));
+      return 1;
+    }
+    const { seq, reason, checkpoint } = begin;
+    if (checkpoint.version !== foldsVersion)
+      throw new Hopeless('this page is of another version than its server', 'load the page anew');
+    const why = reason === 'retired' ? 'are retired' : 'are left out, as there are very many';
+    model.beginReason = `facts up to seq ${seq} ${why}; berth log export has them`;
+    model.replace(newPlayer({ seq, folds: checkpoint.folds }));
+    return seq + 1;
+  }
+
+  /** Facts that are to be read next are retired: the next try begins anew, if that leads anywhere. */
+  #asRetired(error: unknown): never {
+    if (!(error instanceof Problem) || error.status !== 404) throw error;
+    this.#next = null;
+    if (this.#parts.server.isAdmin) throw error;
+    throw new Hopeless(
+      'the oldest facts of this log are retired, and your jobs can not be rebuilt without them',
+      'list them: berth job list; or ask the operator for the page',
+    );
+  }
+}

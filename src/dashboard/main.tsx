@@ -2,13 +2,15 @@
 import { sha256 } from '@noble/hashes/sha2.js';
 import { bytesToHex, utf8ToBytes } from '@noble/hashes/utils.js';
 import { render } from 'preact';
-import { addressOf, hashOf } from './address.ts';
+import { type Address, addressOf, hashOf } from './address.ts';
 import { App } from './app.tsx';
 import { followServer } from './live.ts';
 import { Model } from './model.ts';
 import { type Beginning, Player } from './player.ts';
 import { playRecorded, recordedIn } from './recorded.ts';
+import { scriptable } from './scriptable.ts';
 import { Problem, Server } from './server.ts';
+import { Shelf } from './shelf.ts';
 import { type SignedIn, SignIn } from './sign-in.tsx';
 import { demoSigner } from './signer.ts';
 import { Loading } from './ui.tsx';
@@ -26,27 +28,39 @@ const demo = recorded === null ? await demoSignedIn() : null;
 const who = recorded === null ? (demo ?? (await askedToSignIn())) : null;
 const server = who ? new Server({ ...who, base: '', fetch: fetch.bind(globalThis) }) : null;
 
+const navigate = (address: Address): void => {
+  // Moving through time is no new place to go back to; another view is.
+  const before = addressOf(location.hash);
+  const isPlace = before.view !== address.view || before.job !== address.job;
+  history[isPlace ? 'pushState' : 'replaceState'](null, '', hashOf(address));
+};
+const soon = (draw: () => void): void => void requestAnimationFrame(draw);
+
 const model = new Model({
   player: newPlayer(),
   address: addressOf(location.hash),
   server,
   // Keys are in this page's memory alone.
   ...(who && !demo ? { signOut: () => location.reload() } : {}),
-  navigate: (address) => {
-    // Moving through time is no new place to go back to; another view is.
-    const before = addressOf(location.hash);
-    const isPlace = before.view !== address.view || before.job !== address.job;
-    history[isPlace ? 'pushState' : 'replaceState'](null, '', hashOf(address));
-  },
-  soon: (draw) => requestAnimationFrame(draw),
+  navigate,
+  soon,
 });
+const shelf = new Shelf({ own: model, newPlayer, pause, navigate, soon, onChange: draw });
 
-addEventListener('popstate', () => model.arrive(addressOf(location.hash)));
-render(<App model={model} />, page);
+addEventListener('popstate', () => shelf.shown.arrive(addressOf(location.hash)));
+draw();
+// For whoever looks at the page with a program of their own; see README.md.
+Object.assign(globalThis, { berth: scriptable(() => shelf.shown) });
 
 if (recorded) await playRecorded(model, recorded, { newPlayer, pause });
 else if (server)
   await followServer({ model, server, newPlayer, pause, signal: new AbortController().signal });
+
+/** The frame around the log that is shown. Another log begins with views that remember nothing of the one before. */
+function draw(): void {
+  const { shown } = shelf;
+  render(<App key={shown === model ? 'own' : 'opened'} model={shown} shelf={shelf} />, page);
+}
 
 /** The operator, where the server signs for this page; null where it does not. Waits for a server that does not answer. */
 async function demoSignedIn(): Promise<SignedIn | null> {
