@@ -11,6 +11,7 @@ import { JobsView } from './jobs.tsx';
 import { LabView } from './lab.tsx';
 import type { Model } from './model.ts';
 import { Scrubber } from './scrubber.tsx';
+import { SourceNote } from './source-note.tsx';
 import { TenantsView } from './tenants.tsx';
 import { Go, useModel, type ViewProps } from './ui.tsx';
 
@@ -78,6 +79,7 @@ export function App({ model }: ViewProps) {
       {isHelpOpen ? <Keys /> : null}
       <main id="main" tabIndex={-1}>
         <h1 class="hidden">{titles[model.address.view]}</h1>
+        <SourceNote model={model} />
         <View model={model} />
       </main>
       <Scrubber model={model} />
@@ -91,6 +93,8 @@ function useKeys(model: Model, toggleHelp: () => void): void {
       const { target } = event;
       if (event.ctrlKey || event.metaKey || event.altKey) return;
       if (target instanceof HTMLElement && target.closest('input, textarea, select')) return;
+      // Space presses the button that has the focus.
+      if (event.key === ' ' && target instanceof HTMLElement && target.closest('button, summary')) return;
       const act = keyOf(model, toggleHelp, event.key);
       if (!act) return;
       event.preventDefault();

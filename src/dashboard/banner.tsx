@@ -1,24 +1,24 @@
 /** What kind of controller this is, always in sight: nobody should take a demo for production. */
+import { connection, standing } from './standing.ts';
 import { useModel, type ViewProps } from './ui.tsx';
 
 export function Banner({ model }: ViewProps) {
   useModel(model);
   const { source, about } = model;
+  const link = connection(source);
   return (
-    <p class="banner">
-      {about ? <span class="badge">{about.durability}</span> : null}
-      {about?.enforcement.map((each) => (
-        <span key={each} class="badge">
-          slots {each}
+    <ul class="banner" aria-label="About this controller">
+      <li class={link.isWarning ? 'badge warn' : 'badge'} title={link.title}>
+        <span role={link.isWarning ? 'status' : undefined}>
+          <span aria-hidden="true">{source.kind === 'live' ? '● ' : link.isWarning ? '⚠ ' : ''}</span>
+          {link.text}
         </span>
+      </li>
+      {standing(model.moment.state, about).map(({ text, title, isWarning }) => (
+        <li key={text} class={isWarning ? 'badge warn' : 'badge'} title={title}>
+          {text}
+        </li>
       ))}
-      {about?.demo ? <span class="badge warn">demo keys</span> : null}
-      {source.kind === 'reconnecting' ? (
-        <span class="badge warn" role="status">
-          reconnecting: {source.reason}
-        </span>
-      ) : null}
-      {source.kind === 'file' ? <span class="badge">recorded: {source.name}</span> : null}
-    </p>
+    </ul>
   );
 }

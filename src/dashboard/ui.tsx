@@ -61,6 +61,8 @@ export function Failure({ reason, next }: { readonly reason: string; readonly ne
 
 /** Sign and tone of each state; the sign carries the meaning where a colour can't be told apart. */
 const looks: Readonly<Record<JobState, readonly [sign: string, tone: string]>> = {
+  // No job that is in a log is still new; the machine knows the state all the same.
+  new: ['·', 'wait'],
   attesting: ['◌', 'wait'],
   queued: ['◔', 'wait'],
   reserving: ['◑', 'wait'],
@@ -71,10 +73,10 @@ const looks: Readonly<Record<JobState, readonly [sign: string, tone: string]>> =
   backoff: ['↻', 'wait'],
   succeeded: ['✓', 'good'],
   failed: ['✕', 'bad'],
-  timedOut: ['⏱', 'bad'],
-  expired: ['⌛', 'bad'],
+  timedOut: ['◷', 'bad'],
+  expired: ['◴', 'bad'],
   cancelled: ['⊘', 'off'],
-  rejected: ['⛔', 'bad'],
+  rejected: ['⊗', 'bad'],
 };
 
 export const toneOf = (state: JobState): string => looks[state][1];
@@ -93,19 +95,25 @@ export function StateTag({ state }: { readonly state: JobState }) {
 export function Go({
   model,
   to,
+  isHere = false,
   children,
   ...rest
 }: {
   readonly model: Model;
   readonly to: Parameters<Model['go']>[0];
+  /** Does it lead to what is shown already? */
+  readonly isHere?: boolean;
   readonly children: ComponentChildren;
   readonly class?: string;
   readonly title?: string;
+  readonly 'aria-label'?: string;
+  readonly tabIndex?: number;
 }) {
   return (
     <a
       {...rest}
       href={model.hashFor(to)}
+      aria-current={isHere ? 'page' : undefined}
       onClick={(event) => {
         if (event.ctrlKey || event.metaKey || event.shiftKey) return;
         event.preventDefault();
@@ -123,17 +131,4 @@ export const JobLink = ({ model, id }: { readonly model: Model; readonly id: str
   </Go>
 );
 
-/** `1.2 s`, `340 ms`, `2 min 5 s`: for a person. */
-export function duration(ms: number): string {
-  if (ms < 1_000) return `${Math.round(ms)} ms`;
-  if (ms < 60_000) return `${(ms / 1_000).toFixed(1)} s`;
-  const minutes = Math.floor(ms / 60_000);
-  if (minutes < 60) return `${minutes} min ${Math.floor((ms % 60_000) / 1_000)} s`;
-  return `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
-}
-
-/** Wall clock of a fact, with milliseconds. */
-export const clockTime = (atMs: number): string => new Date(atMs).toISOString().slice(11, 23);
-
-/** `1,234`. */
-export const count = (n: number): string => n.toLocaleString('en-GB');
+export { clockTime, count, duration } from './quantities.ts';

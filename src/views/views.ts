@@ -59,8 +59,7 @@ export class Views implements Actor {
   #state: State = newState();
   /** Who folds for the views while everything is durable. */
   #writer: { readonly state: State; readonly scheduler: Scheduler } | null = null;
-  /** The scheduler's fold, once more, at the durable point: for `explain`. */
-  readonly scheduler = new Scheduler();
+  readonly #scheduler = new Scheduler();
   readonly #trails = new Map<string, JobTrail>();
   readonly #drained = new Map<string, string>();
   readonly #listeners = new Set<(change: Change) => void>();
@@ -78,6 +77,11 @@ export class Views implements Actor {
     return this.#writer?.state ?? this.#state;
   }
 
+  /** The scheduler's fold at the durable point: for `explain`. */
+  get scheduler(): Scheduler {
+    return this.#writer?.scheduler ?? this.#scheduler;
+  }
+
   /**
    * During recovery all that is read is durable, so the writer's folds are what these would be: they are looked at
    * and not folded a second time. To be called before the first fact; `standAlone` ends it.
@@ -92,7 +96,7 @@ export class Views implements Actor {
     if (writer === null) return;
     this.#writer = null;
     restoreState(this.#state, writer.state);
-    this.scheduler.restore(writer.scheduler.snapshot());
+    this.#scheduler.restore(writer.scheduler.snapshot());
   }
 
   /** Seq up to which everything here is folded. */
@@ -103,7 +107,7 @@ export class Views implements Actor {
   fold(change: Change): void {
     const { record } = change;
     const own = this.#writer ? change : fold(this.#state, record);
-    if (!this.#writer) this.scheduler.fold(own);
+    if (!this.#writer) this.#scheduler.fold(own);
     if (own.after) this.#follow(own.after, change);
     for (const id of own.forgotten ?? []) this.#trails.delete(id);
     if (record.type === 'slot.drained') {
@@ -129,7 +133,7 @@ export class Views implements Actor {
     const { host, scheduler, trails, drained, followers, seq } = saved as SavedViews;
     if (!this.#writer) {
       restoreState(this.#state, host);
-      this.scheduler.restore(scheduler);
+      this.#scheduler.restore(scheduler);
     }
     refill(this.#trails, trails);
     refill(this.#drained, drained);

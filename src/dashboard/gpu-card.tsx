@@ -1,0 +1,129 @@
+/** One GPU as its memory slices: who holds which, what is free, and taking it out of service. */
+import { useState } from 'preact/hooks';
+import type { Gpu, Holding } from '../slots/fleet.ts';
+import { Confirm } from './confirm.tsx';
+import { blocksOf, drainPlan, drainWords, roomOn } from './fleet-shape.ts';
+import type { Model } from './model.ts';
+import type { TenantLook } from './tenant-look.ts';
+import { Go } from './ui.tsx';
+
+interface GpuCardProps {
+  readonly model: Model;
+  readonly gpu: Gpu;
+  readonly looks: ReadonlyMap<string, TenantLook>;
+}
+
+const stateWords: Readonly<Record<string, readonly [sign: string, tone: string, title: string]>> = {
+  serving: ['●', 'good', 'Takes jobs'],
+  draining: ['◐', 'wait', 'What runs on it may end; nothing new is placed'],
+  drained: ['○', 'off', 'Out of service: empty, and takes no jobs'],
+};
+
+export function GpuCard({ model, gpu, looks }: GpuCardProps) {
+  const blocks = blocksOf(gpu);
+  const [sign, tone, title] = stateWords[gpu.machine.state] ?? ['', '', ''];
+  const isServing = gpu.machine.state === 'serving';
+  return (
+    <article class="gpu" aria-label={`${gpu.id}, ${gpu.board}, ${gpu.machine.state}`}>
+      <header>
+        <h3>{gpu.id}</h3>
+        <span class="soft">{gpu.board}</span>
+        <span class={`tag ${tone}`} title={title}>
+          <span aria-hidden="true">{sign}</span> {gpu.machine.state}
+        </span>
+        <span class="badge">{gpu.enforcement}</span>
+        <Service model={model} gpu={gpu} />
+      </header>
+      <ol
+        class="slices"
+        aria-label={`Memory slices of ${gpu.id}`}
+        style={{
+          gridTemplateColumns: `repeat(${blocks.reduce((sum, { size }) => sum + size, 0)}, minmax(0, 1fr))`,
+        }}
+      >
+        {blocks.map(({ start, size, holding }) => (
+          <li key={start} style={{ gridColumn: `span ${size}` }}>
+            {holding ? (
+              <HeldSlot model={model} holding={holding} look={looks.get(holding.tenant)} />
+            ) : (
+              <span class={isServing ? 'free' : 'free shut'}>{isServing ? 'free' : 'off'}</span>
+            )}
+          </li>
+        ))}
+      </ol>
+      <p class="soft">{roomWords(gpu)}</p>
+    </article>
+  );
+}
+
+function HeldSlot({
+  model,
+  holding: { slot, job, tenant },
+  look,
+}: {
+  readonly model: Model;
+  readonly holding: Holding;
+  readonly look: TenantLook | undefined;
+}) {
+  const state = model.moment.state.jobs.get(job)?.state ?? 'held';
+  const last = slot.start + slot.size - 1;
+  const where = slot.size === 1 ? `slice ${slot.start}` : `slices ${slot.start} to ${last}`;
+  const label = `Job ${job} of ${tenant}, ${state}, holds ${slot.profile} on ${slot.gpu}, ${where}`;
+  return (
+    <Go
+      model={model}
+      to={{ view: 'job', job }}
+      class={`held ${look?.class ?? ''}`}
+      title={label}
+      aria-label={label}
+    >
+      <span>
+        <span class="sign" aria-hidden="true">
+          {look?.sign}
+        </span>{' '}
+        {tenant}
+      </span>
+      <span class="id">{job}</span>
+      <span class="profile">{slot.profile}</span>
+    </Go>
+  );
+}
+
+function roomWords(gpu: Gpu): string {
+  if (gpu.machine.state === 'draining') return 'Nothing new is placed here; what runs may end.';
+  if (gpu.machine.state === 'drained') return 'Out of service.';
+  const { free, largest, fragmentation } = roomOn(gpu);
+  if (free === 0) return 'Full.';
+  const slices = `${free} slice${free === 1 ? '' : 's'} free`;
+  if (!largest) return `${slices}, but no slot can begin there.`;
+  const better = fragmentation > 0 ? '; a larger one would, if held slots could be moved' : '';
+  return `${slices}; the largest slot that fits is ${largest}${better}.`;
+}
+
+/** Out of service, and back: for the operator, at the present. */
+function Service({ model, gpu }: Pick<GpuCardProps, 'model' | 'gpu'>) {
+  const [isAsking, setAsking] = useState(false);
+  const { server } = model;
+  if (!server?.isAdmin || !model.isFollowing || model.source.kind !== 'live') return null;
+  const isServing = gpu.machine.state === 'serving';
+  const act = (): Promise<unknown> =>
+    server.json(`/v1/slots/${gpu.id}/${isServing ? 'drain' : 'restore'}`, { method: 'POST', body: {} });
+  if (isAsking)
+    return (
+      <Confirm
+        what={
+          isServing
+            ? drainWords(gpu.id, drainPlan(model.moment.views, gpu.id))
+            : `Restore ${gpu.id}? It takes jobs again at once.`
+        }
+        yes={isServing ? 'Yes, drain it' : 'Yes, restore it'}
+        onYes={act}
+        onEnd={() => setAsking(false)}
+      />
+    );
+  return (
+    <button type="button" class="service" onClick={() => setAsking(true)}>
+      {isServing ? 'Drain' : 'Restore'} <span class="hidden">{gpu.id}</span>…
+    </button>
+  );
+}

@@ -1,0 +1,37 @@
+/** How the facts come, wherever that is not simply well: loading, broken off, failed, or a log that can't be folded further. */
+import { count } from './quantities.ts';
+import { Failure, Loading, useModel, type ViewProps } from './ui.tsx';
+
+export function SourceNote({ model }: ViewProps) {
+  useModel(model);
+  const { source, halt } = model;
+  return (
+    <>
+      {source.kind === 'loading' ? <Progress loaded={source.loaded} total={source.total} /> : null}
+      {source.kind === 'reconnecting' ? (
+        <p class="note" role="status">
+          No connection: {source.reason}. What is shown ends at seq {count(model.headSeq)}; the page tries
+          again by itself.
+        </p>
+      ) : null}
+      {source.kind === 'failed' ? <Failure reason={source.reason} next={source.next} /> : null}
+      {halt ? (
+        <Failure
+          reason={`This log can't be folded beyond seq ${count(halt.seq - 1)}: ${halt.reason}.`}
+          next="Check it with: berth log verify"
+        />
+      ) : null}
+    </>
+  );
+}
+
+function Progress({ loaded, total }: { readonly loaded: number; readonly total: number | null }) {
+  if (total === null) return <Loading what="Connecting" />;
+  return (
+    <p class="note" role="status">
+      <label>
+        Reading the log: {count(loaded)} of {count(total)} facts <progress max={total} value={loaded} />
+      </label>
+    </p>
+  );
+}
