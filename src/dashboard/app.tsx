@@ -10,7 +10,9 @@ import { JobView } from './job.tsx';
 import { JobsView } from './jobs.tsx';
 import { LabView } from './lab.tsx';
 import type { Model } from './model.ts';
+import { OpenFile, OpenNote } from './open-file.tsx';
 import { Scrubber } from './scrubber.tsx';
+import type { Shelf } from './shelf.ts';
 import { SourceNote } from './source-note.tsx';
 import { TenantsView } from './tenants.tsx';
 import { Go, useModel, type ViewProps } from './ui.tsx';
@@ -41,14 +43,14 @@ const shown = (model: Model): readonly ViewName[] =>
     (name) => (name !== 'lab' || model.server !== null) && (name !== 'job' || model.address.job !== null),
   );
 
-export function App({ model }: ViewProps) {
+export function App({ model, shelf }: ViewProps & { readonly shelf: Shelf }) {
   useModel(model);
   const [isHelpOpen, setHelpOpen] = useState(false);
   useKeys(model, () => setHelpOpen((open) => !open));
   const View = views[model.address.view];
   return (
     <>
-      <a class="skip" href="#main">
+      <a class="skip" href="#main" onClick={skip}>
         Skip to content
       </a>
       <header class="top">
@@ -60,6 +62,7 @@ export function App({ model }: ViewProps) {
               model={model}
               to={{ view, job: view === 'job' || view === 'explain' ? model.address.job : null }}
               class={view === model.address.view ? 'here' : ''}
+              isHere={view === model.address.view}
               title={`${titles[view]} (${i + 1})`}
             >
               {titles[view]}
@@ -67,6 +70,7 @@ export function App({ model }: ViewProps) {
           ))}
         </nav>
         <Banner model={model} />
+        <OpenFile shelf={shelf} />
         <button
           type="button"
           onClick={() => setHelpOpen(!isHelpOpen)}
@@ -79,12 +83,19 @@ export function App({ model }: ViewProps) {
       {isHelpOpen ? <Keys /> : null}
       <main id="main" tabIndex={-1}>
         <h1 class="hidden">{titles[model.address.view]}</h1>
+        <OpenNote shelf={shelf} />
         <SourceNote model={model} />
         <View model={model} />
       </main>
       <Scrubber model={model} />
     </>
   );
+}
+
+/** The hash is the address of what is shown, so the jump must not go there. */
+function skip(event: Event): void {
+  event.preventDefault();
+  document.getElementById('main')?.focus();
 }
 
 function useKeys(model: Model, toggleHelp: () => void): void {
