@@ -9,10 +9,10 @@ import { Model } from './model.ts';
 import { type Beginning, Player } from './player.ts';
 import { playRecorded, recordedIn } from './recorded.ts';
 import { scriptable } from './scriptable.ts';
-import { Problem, Server } from './server.ts';
+import { Server } from './server.ts';
 import { Shelf } from './shelf.ts';
 import { type SignedIn, SignIn } from './sign-in.tsx';
-import { demoSigner } from './signer.ts';
+import { demoNames, demoSigner } from './signer.ts';
 import { Loading } from './ui.tsx';
 
 /** Between two tries to reach a server that does not answer, ms. */
@@ -64,13 +64,11 @@ function draw(): void {
 
 /** The operator, where the server signs for this page; null where it does not. Waits for a server that does not answer. */
 async function demoSignedIn(): Promise<SignedIn | null> {
-  const signer = demoSigner('');
   for (;;) {
     try {
-      await signer.token('admin');
-      return { signer, name: 'admin' };
-    } catch (error) {
-      if (error instanceof Problem && error.status === 401) return null;
+      const names = await demoNames('');
+      return names.length === 0 ? null : { signer: demoSigner('', names), name: 'admin' };
+    } catch {
       render(<Loading what="Waiting for the server" />, page);
       await pause(retryMs);
     }

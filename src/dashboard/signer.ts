@@ -33,7 +33,7 @@ export interface NamedKey {
  * Lets a server that runs with `--demo` sign for its demo tenants and for the operator. A server that does not sign any
  * more rejects with a `Problem` of status 401: asking again is of no use then.
  */
-export function demoSigner(base: string): Signer {
+export function demoSigner(base: string, names: readonly string[] = ['admin', 'acme', 'globex']): Signer {
   const sign = async (body: object): Promise<string> => {
     const response = await fetch(`${base}/demo/sign`, {
       method: 'POST',
@@ -48,11 +48,18 @@ export function demoSigner(base: string): Signer {
   };
   const tokens = new Tokens((name) => sign({ as: name, kind: 'token' }));
   return {
-    names: ['admin', 'acme', 'globex'],
+    names,
     token: (name) => tokens.of(name),
     forget: (name) => tokens.forget(name),
     request: (name, job) => sign({ as: name, kind: 'request', job }),
   };
+}
+
+/** For whom the server signs when this page asks. Rejects when it does not answer. */
+export async function demoNames(base: string): Promise<readonly string[]> {
+  const response = await fetch(`${base}/demo/sign`);
+  if (!response.ok) throw new Problem(response.status, await response.json().catch(() => ({})));
+  return ((await response.json()) as { names: readonly string[] }).names;
 }
 
 /** Signs with private keys, each for its own name. Rejects with a `KeyProblem` when one of them can't be used here. */

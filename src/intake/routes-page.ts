@@ -33,21 +33,26 @@ const guestsSchema = z.strictObject({
 });
 
 /**
- * The powers of a demo, for the page of this very server alone. Throws ERR_NOT_FOUND where nobody has them.
+ * Does the page of this very server ask?
  *
  * Why three headers: another site's page may send requests here, too. `Host` unmasks one whose name was made to resolve to
  * this machine, `Sec-Fetch-Site` and `Origin` all others; what sends none of them is no browser.
  */
-function demoOf({ parts, header }: Call): Demo {
-  if (!parts.demo)
-    throw new BerthError('ERR_NOT_FOUND', 'this controller runs without --demo, or not on loopback');
+function isOwnPage({ header }: Call): boolean {
   const host = header('host') ?? '';
   const isOwnName = /^(localhost|127\.\d+\.\d+\.\d+|\[::1\])(:\d+)?$/i.test(host);
   const site = header('sec-fetch-site');
   const origin = header('origin');
-  const isOwnPage =
-    (site === null || site === 'same-origin') && (origin === null || origin === `http://${host}`);
-  if (isOwnName && isOwnPage) return parts.demo;
+  return (
+    isOwnName && (site === null || site === 'same-origin') && (origin === null || origin === `http://${host}`)
+  );
+}
+
+/** The powers of a demo, for its own page alone. Throws ERR_NOT_FOUND where nobody has them. */
+function demoOf(call: Call): Demo {
+  const { demo } = call.parts;
+  if (!demo) throw new BerthError('ERR_NOT_FOUND', 'this controller runs without --demo, or not on loopback');
+  if (isOwnPage(call)) return demo;
   throw new BerthError('ERR_FORBIDDEN', 'only the page of this server may ask for this');
 }
 
@@ -127,6 +132,18 @@ export const pageRoutes: readonly Route[] = [
           'content-disposition': `attachment; filename="${guest.name}.wasm"`,
         },
       };
+    },
+  }),
+  // An answer also where there is no demo: a page that has to try would leave an error in the browser's console.
+  route({
+    method: 'GET',
+    path: '/demo/sign',
+    auth: 'none',
+    summary: 'For whom this server signs when its page asks: for nobody without `--demo` on loopback',
+    responses: [{ status: 200, what: 'names', schema: z.strictObject({ names: z.array(z.string()) }) }],
+    handle: (call) => {
+      const { demo } = call.parts;
+      return { status: 200, body: { names: demo && isOwnPage(call) ? [...demo.names] : [] } };
     },
   }),
   route({

@@ -8,7 +8,7 @@ import {
 import type { AddressInfo } from 'node:net';
 import * as assert from 'uvu/assert';
 import { Problem, Server, type Signer } from '../../src/dashboard/server.ts';
-import { demoSigner } from '../../src/dashboard/signer.ts';
+import { demoNames, demoSigner } from '../../src/dashboard/signer.ts';
 import { suite } from '../suite.ts';
 
 const t = suite('page server');
@@ -139,6 +139,16 @@ t('a server that does not sign for the page is told from one that is in trouble'
     assert.is(problem.status, asPage);
     assert.is(problem.next !== '', asPage === 401);
   }
+});
+
+t('the page asks for whom the server signs', async () => {
+  const url = await answering((request, response) => {
+    assert.equal([request.method, request.url], ['GET', '/demo/sign']);
+    response.end('{"names":["admin","acme"]}');
+  });
+  assert.equal(await demoNames(url), ['admin', 'acme']);
+  const busy = await answering((_, response) => void response.writeHead(503).end('{}'));
+  assert.is(((await failure(demoNames(busy))) as Problem).status, 503);
 });
 
 t('many requests at a time ask for one token', async () => {

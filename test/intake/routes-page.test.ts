@@ -147,6 +147,13 @@ t('without a demo nobody signs, whoever asks', async () => {
   }
 });
 
+t('a page can ask for whom it may have signed, and gets no error where that is nobody', async () => {
+  const none = await plain.ask('GET', '/demo/sign');
+  assert.equal([none.status, none.json], [200, { names: [] }]);
+  const some = await demo.ask('GET', '/demo/sign');
+  assert.equal([some.status, some.json], [200, { names: ['admin', 'acme', 'globex'] }]);
+});
+
 t("a demo's token and request work for each of its names", async () => {
   for (const as of ['admin', 'acme', 'globex']) {
     const { status, json } = await sign({ as, kind: 'token' });
@@ -198,6 +205,10 @@ t(
         assert.not.match(text, 'jws');
       }
     }
+    for (const headers of foreign) {
+      const { status, json } = await demo.ask('GET', '/demo/sign', { headers });
+      assert.equal([status, json], [200, { names: [] }], JSON.stringify(headers));
+    }
     const { port } = demo.http;
     for (const host of [`localhost:${port}`, `127.0.0.1:${port}`, `[::1]:${port}`]) {
       const headers = { host, origin: `http://${host}`, 'sec-fetch-site': 'same-origin' };
@@ -228,7 +239,7 @@ t('unknown names, wrong and huge bodies and other content types get nothing', as
     assert.is((await demo.ask('POST', '/demo/sign', { raw, headers })).status, 415, type);
   }
   assert.is((await demo.ask('POST', '/demo/sign', { raw: '{"as":', headers: jsonType })).status, 400);
-  assert.is((await demo.ask('GET', '/demo/sign')).status, 405);
+  assert.is((await demo.ask('PUT', '/demo/sign')).status, 405);
 });
 
 t('a strike kills the process under a job: the attempt is lost, and the job runs again', async () => {
