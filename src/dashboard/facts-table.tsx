@@ -44,7 +44,7 @@ export function FactsTable({
       }
     >
       {steps.length === 0 ? <Empty>No fact of this job is in this part of the log.</Empty> : null}
-      <Scroll class="facts" label="Facts of this job">
+      <Scroll class="facts" label="Facts of this job" follow={now}>
         <table>
           <thead>
             <tr>

@@ -48,17 +48,9 @@ function Finding({ server, found }: { readonly server: Server | null; readonly f
         {cause ? <span> {cause.message}</span> : null}
       </p>
       {affirms ? (
-        <p>
-          The module imports{' '}
-          {imports.length === 0
-            ? 'nothing.'
-            : imports.map((name, i) => (
-                <>
-                  {i > 0 ? ' ' : ''}
-                  <code key={name}>{name}</code>
-                </>
-              ))}
-        </p>
+        <div class="imports">
+          The module imports: <Names names={imports} />
+        </div>
       ) : null}
       {report === null ? (
         <Empty>There is no report: nothing was examined.</Empty>
@@ -102,21 +94,44 @@ function ReportOf({ server, report }: { readonly server: Server | null; readonly
           <code>{String(read.header['alg'])}</code> by key <code>{String(read.header['kid'])}</code>
         </dd>
         {Object.entries(read.claims).map(([name, value]) => (
-          <>
-            <dt key={name}>{name}</dt>
-            <dd>
-              {typeof value === 'object' && value !== null ? (
-                <Json value={value} />
-              ) : (
-                <code>{String(value)}</code>
-              )}
-            </dd>
-          </>
+          <Claim key={name} name={name} value={value} />
         ))}
       </dl>
       <p class="small soft">
         The report as it was signed <Copy text={report} what="the report" />
       </p>
+    </>
+  );
+}
+
+const Names = ({ names }: { readonly names: readonly string[] }) =>
+  names.length === 0 ? (
+    <span>nothing</span>
+  ) : (
+    <ul class="names">
+      {names.map((name) => (
+        <li key={name}>
+          <code>{name}</code>
+        </li>
+      ))}
+    </ul>
+  );
+
+function Claim({ name, value }: { readonly name: string; readonly value: unknown }) {
+  return (
+    <>
+      <dt>{name}</dt>
+      <dd>
+        {value === null ? (
+          <span class="soft">none</span>
+        ) : Array.isArray(value) ? (
+          <Names names={value.map(String)} />
+        ) : typeof value === 'object' ? (
+          <Json value={value} />
+        ) : (
+          <code>{String(value)}</code>
+        )}
+      </dd>
     </>
   );
 }

@@ -21,7 +21,7 @@ export interface HeadProps {
   readonly newest: Job;
   /** Up to the moment. */
   readonly steps: readonly CourseStep[];
-  /** Wall clock of the moment, by the log. */
+  /** Wall clock of the moment, ms since the Unix epoch. */
   readonly nowMs: number;
 }
 
@@ -51,7 +51,7 @@ export function Head({ model, job, newest, steps, nowMs }: HeadProps) {
         <Member name="attempts">
           {attempt === 0 ? 'none begun' : `${attempt} begun`}
           {spec
-            ? `; the guest may fail ${spec.attempts.max === 1 ? 'not once' : `${spec.attempts.max - 1} times`}`
+            ? `; ${spec.attempts.max === 1 ? 'one try' : `${spec.attempts.max} tries`} for the guest`
             : ''}
         </Member>
         <Times times={context.times} />

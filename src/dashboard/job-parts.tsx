@@ -20,10 +20,13 @@ export interface PartProps {
 
 const isOver = ({ times }: Job['context']): boolean => times.endedAtMs !== null;
 
-export function Logs({ model: { server, headSeq }, newest: { state, context } }: PartProps) {
+export function Logs({ model, newest: { state, context } }: PartProps) {
   const [round, setRound] = useState(0);
-  const { id, attempt } = context;
-  const question = server && attempt > 0 ? `${id} ${attempt} ${state} ${round}` : null;
+  const { server, headSeq } = model;
+  const { id, attempt, fence } = context;
+  // A former life's logs are gone with it, so nobody is asked.
+  const isGone = model.recordAt(fence)?.epoch !== model.records.at(-1)?.epoch;
+  const question = server && attempt > 0 && !isGone ? `${id} ${attempt} ${state} ${round}` : null;
   const asked = useAsked(question, () => textOf(server!, `/v1/jobs/${id}/logs`));
   if (!server)
     return (
@@ -43,7 +46,8 @@ export function Logs({ model: { server, headSeq }, newest: { state, context } }:
         )
       }
     >
-      {asked === null ? <Empty>No guest has run, so nobody has written anything.</Empty> : null}
+      {attempt === 0 ? <Empty>No guest has run, so nobody has written anything.</Empty> : null}
+      {attempt > 0 && isGone ? <LogText text={null} headSeq={headSeq} /> : null}
       {isLooking ? <Loading what="Asking for the logs" /> : null}
       {asked?.kind === 'failed' ? <Failure reason={asked.reason} next={asked.next} /> : null}
       {asked?.kind === 'told' ? <LogText text={asked.answer} headSeq={headSeq} /> : null}

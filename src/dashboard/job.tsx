@@ -4,6 +4,8 @@
  * Everything but logs and result's bytes is folded from the job's facts in this page. Test: `test/dashboard/job-course.test.ts`.
  */
 
+import { useEffect, useState } from 'preact/hooks';
+import { isEnd } from '../../machines/job.ts';
 import type { Job } from '../jobs/state.ts';
 import { FactsTable } from './facts-table.tsx';
 import { AttestationPanel } from './job-attestation.tsx';
@@ -12,7 +14,6 @@ import { type CourseStep, factsOf, stepsOf, stepsUpTo } from './job-course.ts';
 import { Head } from './job-head.tsx';
 import { Logs, Result } from './job-parts.tsx';
 import type { Model } from './model.ts';
-import { Scroll } from './scroll.tsx';
 import { Sequence } from './sequence.tsx';
 import { Spans } from './spans.tsx';
 import {
@@ -54,10 +55,9 @@ interface ShownProps {
 }
 
 function Shown({ model, job, steps, past, base }: ShownProps) {
-  const { seq } = model.moment;
   const { id } = job.context;
   const newest = steps.at(-1)?.after ?? job;
-  const nowMs = model.recordAt(seq)?.at ?? past.at(-1)?.record.at ?? 0;
+  const nowMs = useNow(model, isEnd(job.state));
   return (
     <div class="job-view">
       {base ? (
@@ -67,19 +67,19 @@ function Shown({ model, job, steps, past, base }: ShownProps) {
         </p>
       ) : null}
       <Head model={model} job={job} newest={newest} steps={past} nowMs={nowMs} />
-      <div class="pair">
+      <div class="pair wide-right">
         <Charts model={model} job={job} steps={past} />
-        <Panel title="Who did what">
-          {past.length === 0 ? (
-            <Empty>No fact of this job is here yet.</Empty>
-          ) : (
-            <Scroll label="Sequence diagram">
+        <div>
+          <Panel title="Who did what">
+            {past.length === 0 ? (
+              <Empty>No fact of this job is here yet.</Empty>
+            ) : (
               <Sequence model={model} records={past.map(({ record }) => record)} />
-            </Scroll>
-          )}
-        </Panel>
+            )}
+          </Panel>
+          <Spans model={model} steps={steps} nowMs={nowMs} />
+        </div>
       </div>
-      <Spans model={model} steps={steps} nowMs={nowMs} />
       <FactsTable model={model} steps={steps} />
       <div class="pair">
         <Logs model={model} job={job} newest={newest} />
@@ -88,6 +88,25 @@ function Shown({ model, job, steps, past, base }: ShownProps) {
       <AttestationPanel server={model.server} id={id} steps={past} beginsBefore={base !== null} />
     </div>
   );
+}
+
+/** How often a live page looks at its clock, ms. */
+const tickMs = 1_000;
+
+/**
+ * Wall clock of the moment: that of its fact; the present one while the log is followed and the job goes on, for then nothing
+ * newer than the last fact has happened, but time has passed.
+ */
+function useNow(model: Model, isOver: boolean): number {
+  const [, tick] = useState(0);
+  const isTicking = model.isFollowing && model.source.kind === 'live' && !isOver;
+  useEffect(() => {
+    if (!isTicking) return;
+    const timer = setInterval(() => tick((n) => n + 1), tickMs);
+    return () => clearInterval(timer);
+  }, [isTicking]);
+  const loggedMs = model.recordAt(model.moment.seq)?.at ?? 0;
+  return isTicking ? Math.max(loggedMs, Date.now()) : loggedMs;
 }
 
 /** A job that is not there at this seq: it comes later, or is not known at all. */

@@ -24,7 +24,7 @@ export function Spans({
 }: {
   readonly model: Model;
   readonly steps: readonly CourseStep[];
-  /** Wall clock of the moment, by the log. */
+  /** Wall clock of the moment, ms since the Unix epoch. */
   readonly nowMs: number;
 }) {
   const course = courseOf(steps);
