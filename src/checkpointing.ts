@@ -67,7 +67,13 @@ export function restoreFolds(folds: Folds, { state, actors, gate, views }: LifeF
 }
 
 /** Where a replay begins that has this checkpoint. Thawed once for each taker, as above. */
-export function replayFrom({ base, folds }: Checkpoint): ReplayFrom {
+export function replayFrom({
+  base,
+  folds,
+}: {
+  readonly base: Pick<Checkpoint['base'], 'seq'>;
+  readonly folds: Folds;
+}): ReplayFrom {
   const begin = fromTheBeginning();
   restoreState(begin.state, thaw(folds['host']) as State);
   for (const actor of begin.deciders) actor.restore(thaw(folds[actor.name]));

@@ -81,6 +81,11 @@ export class Player {
     return this.#beginSeq;
   }
 
+  /** The folds before the first record; null where the log begins with its first fact. */
+  get beginning(): Beginning | null {
+    return this.#beginning;
+  }
+
   /** Seq of the last record. */
   get headSeq(): number {
     return this.#seqAfter(this.#records.length);
