@@ -19,6 +19,13 @@ export function Banner({ model }: ViewProps) {
           {text}
         </li>
       ))}
+      {model.signOut ? (
+        <li>
+          <button type="button" onClick={model.signOut} title="Forgets the keys of this page">
+            Sign out {model.server?.name}
+          </button>
+        </li>
+      ) : null}
     </ul>
   );
 }

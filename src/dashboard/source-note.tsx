@@ -14,6 +14,13 @@ export function SourceNote({ model }: ViewProps) {
           again by itself.
         </p>
       ) : null}
+      {model.beginReason ? <p class="note">Not the whole log is here: {model.beginReason}.</p> : null}
+      {model.seesAll ? null : (
+        <p class="note">
+          {model.server ? `As ${model.server.name} you see` : 'This log holds'} one tenant's jobs, and the
+          facts of slots and controller. A slot that looks free here may be held by somebody else.
+        </p>
+      )}
       {source.kind === 'failed' ? <Failure reason={source.reason} next={source.next} /> : null}
       {halt ? (
         <Failure
