@@ -54,8 +54,8 @@ export interface Step {
   act(run: Run): Promise<void>;
 }
 
-/** What a scenario can't do without: the operator's key, the demo's strike, a runner. */
-export type Need = 'admin' | 'strike' | 'runner' | 'signed';
+/** What a scenario can't do without: the operator's key, the demo's power to kill a runner, a runner. */
+export type Need = 'admin' | 'strike' | 'runner';
 
 export interface Scenario {
   /** Stable; the same as in `berth demo` where that has it, too. */
@@ -94,13 +94,13 @@ export class StepFailed extends Error {
 
 /** The role of the job that the scenario is about. */
 export const mainRole = 'job';
-/** What does not happen by then never will, ms. */
-const waitMsMax = 20_000;
+/** What does not happen by then never will, ms; a busy machine is slow. */
+const waitMsMax = 60_000;
 /** Between two looks at the log: short, as some edges are open for milliseconds. */
 const lookMs = 2;
 /** Refusals are written to the log at most once a second. */
-const evidenceMsMax = 3_000;
-const tidyMsMax = 15_000;
+const evidenceMsMax = 10_000;
+const tidyMsMax = 30_000;
 
 /** One scenario under way: its jobs by role, what the log says of them, and what has to be undone. */
 export class Run {
@@ -231,24 +231,37 @@ export async function runScenario(
   port: LabPort,
   onStep: (step: number) => void = () => undefined,
 ): Promise<Verdict> {
-  const run = new Run(port);
-  let wrong = '';
+  try {
+    const run = new Run(port);
+    const wrong = await played(scenario, run, onStep);
+    onStep(scenario.steps.length);
+    return await judged(scenario, run, wrong);
+  } catch (error) {
+    const kept = [...scenario.takes, ...(scenario.tells ?? []).map(textOf)].map((what) => ({
+      what,
+      seq: null,
+    }));
+    return { kept, isAsPromised: false, instead: (error as Error).message, job: null, fromSeq: null };
+  }
+}
+
+/** Takes all steps, and waits for the facts that tell of them. Gives what went wrong, empty when nothing did. */
+async function played(scenario: Scenario, run: Run, onStep: (step: number) => void): Promise<string> {
   try {
     for (const [i, step] of scenario.steps.entries()) {
       onStep(i);
       await step.act(run);
     }
-    await run
-      .until(
-        'the log tells of it',
-        () => keptOf(scenario, run).every(({ seq }) => seq !== null),
-        evidenceMsMax,
-      )
-      .catch(() => undefined);
+    const isTold = (): boolean => keptOf(scenario, run).every(({ seq }) => seq !== null);
+    await run.until('the log tells of it', isTold, evidenceMsMax).catch(() => undefined);
+    return '';
   } catch (error) {
-    wrong = (error as Error).message;
+    return (error as Error).message;
   }
-  onStep(scenario.steps.length);
+}
+
+/** Tidies up, and says what became of the promises. */
+async function judged(scenario: Scenario, run: Run, wrong: string): Promise<Verdict> {
   const kept = keptOf(scenario, run);
   const way = run.has(mainRole) ? run.walk(mainRole) : [];
   const left = await run.tidy();
@@ -263,13 +276,17 @@ export async function runScenario(
   };
 }
 
+/** A promised fact that is no job's, in words. */
+export const textOf = ({ type, code }: { readonly type: string; readonly code?: string }): string =>
+  code === undefined ? type : `${type} ${code}`;
+
 /** What the scenario promises, each with the fact that keeps it. */
 function keptOf({ takes, tells = [] }: Scenario, run: Run): Kept[] {
   const way = run.has(mainRole) ? run.walk(mainRole) : [];
   const edges = takes.map((what) => ({ what, seq: way.find(({ edge }) => edge === what)?.seq ?? null }));
-  const facts = tells.map(({ type, code }) => ({
-    what: code === undefined ? type : `${type} ${code}`,
-    seq: run.others().find((record) => isToldBy(record, type, code))?.seq ?? null,
+  const facts = tells.map((told) => ({
+    what: textOf(told),
+    seq: run.others().find((record) => isToldBy(record, told.type, told.code))?.seq ?? null,
   }));
   return [...edges, ...facts];
 }

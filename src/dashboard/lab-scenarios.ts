@@ -31,7 +31,8 @@ const guests: readonly Scenario[] = [
   {
     name: 'trap',
     title: 'A guest that traps',
-    about: 'It executes `unreachable` and ends alone: its runner and its neighbours do not notice.',
+    about:
+      'It comes to an instruction that may not be reached, and ends alone: its runner and its neighbours do not notice.',
     needs: ['runner'],
     takes: crash,
     steps: [submits({ guest: 'trap' }), reaches('failed')],
@@ -148,7 +149,7 @@ const door: readonly Scenario[] = [
     title: 'A job that the tenant did not sign',
     about:
       'The signature of one request is put under another job. It is refused with 401, is no job, and is counted in the log.',
-    needs: ['signed'],
+    needs: [],
     takes: [],
     tells: [{ type: 'intake.refused', code: 'ERR_SIGNATURE' }],
     steps: [

@@ -88,7 +88,7 @@ const pageFactsMax = 1_000;
 const silentMsMax = 45_000;
 
 export interface Call {
-  readonly method?: 'GET' | 'HEAD' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
+  readonly method?: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
   /** As whom; the page's own name unless told otherwise. */
   readonly as?: string;
   /** Sent as JSON, bytes as they are. */

@@ -42,7 +42,7 @@ export class LabPage {
   }
 
   async until(holds: () => boolean): Promise<void> {
-    await eventually('the page shows it', holds);
+    await eventually('the page shows it', holds, 60_000);
   }
 
   async close(): Promise<void> {
