@@ -19,9 +19,9 @@ import {
 import { compileTable } from './compile.ts';
 import { isGoodWay, kindOf, type MachineName } from './words.ts';
 
-/** Width of a letter and height of a line of a label, in units of the picture: a fixed-width font of 11. */
-const letter = 6.7;
-const line = 14;
+/** Width of a letter and height of a line of a label, in units of the picture: a fixed-width font of 12. */
+const letter = 7.3;
+const line = 15;
 const stateHeight = 30;
 
 const elkOptions = {
@@ -34,9 +34,9 @@ const elkOptions = {
   'elk.layered.spacing.nodeNodeBetweenLayers': '16',
   'elk.layered.spacing.edgeNodeBetweenLayers': '11',
   'elk.layered.spacing.edgeEdgeBetweenLayers': '9',
-  'elk.spacing.nodeNode': '26',
-  'elk.spacing.edgeNode': '16',
-  'elk.spacing.edgeEdge': '14',
+  'elk.spacing.nodeNode': '18',
+  'elk.spacing.edgeNode': '12',
+  'elk.spacing.edgeEdge': '12',
   'elk.spacing.edgeLabel': '3',
   'elk.edgeLabels.placement': 'CENTER',
   'elk.layered.nodePlacement.strategy': 'NETWORK_SIMPLEX',
@@ -56,7 +56,7 @@ export async function layoutOf(machine: AnyStateMachine): Promise<Chart> {
     id: name,
     layoutOptions: elkOptions,
     children: table.states.map((state) => nodeOf(state, table.initial)),
-    edges: arrows.map((arrow, i) => edgeOf(arrow, i)),
+    edges: arrows.map((arrow, i) => edgeOf(arrow, linesOf(arrow, arrows), i)),
   });
   const states = table.states.map((state): ChartState => {
     const node = graph.children?.find(({ id }) => id === state);
@@ -64,7 +64,7 @@ export async function layoutOf(machine: AnyStateMachine): Promise<Chart> {
   });
   const edges = arrows.map((arrow, i): ChartEdge => {
     const laid = graph.edges?.find(({ id }) => id === String(i));
-    const lines = linesOf(arrow);
+    const lines = linesOf(arrow, arrows);
     return {
       ...arrow,
       points: pointsOf(laid),
@@ -91,17 +91,20 @@ export function arrowsOf(machine: AnyStateMachine): readonly Arrow[] {
   return [...arrows.values()];
 }
 
-/** The label; an arrow off the good way whose only fact is named as the state it leads to needs none. */
-function linesOf({ from, to, guard, facts }: Arrow): string[] {
+/**
+ * The label; an arrow off the good way whose only fact is named as the state it leads to needs none. A guard is written where it
+ * decides between two arrows of one fact; elsewhere it only says when a fact is refused.
+ */
+function linesOf({ from, to, guard, facts }: Arrow, arrows: readonly Arrow[]): string[] {
   const [fact = ''] = facts;
   if (facts.length === 1 && fact === to && !isGoodWay(from, fact)) return [];
-  // A verdict's guard only repeats the verdict.
-  return guard && !guard.startsWith('concludes') ? [...facts, `[${guard}]`] : [...facts];
+  const isFork = arrows.filter((other) => other.from === from && other.facts.includes(fact)).length > 1;
+  return guard && isFork ? [...facts, `[${guard}]`] : [...facts];
 }
 
 const nodeOf = (state: string, initial: string): ElkNode => ({
   id: state,
-  width: Math.max(64, Math.ceil(state.length * 8 + 30)),
+  width: Math.max(64, Math.ceil(state.length * 8.6 + 28)),
   height: stateHeight,
   layoutOptions: {
     'elk.layered.edgeRouting.selfLoopDistribution': 'EQUALLY',
@@ -110,8 +113,7 @@ const nodeOf = (state: string, initial: string): ElkNode => ({
   },
 });
 
-function edgeOf(arrow: Arrow, i: number): ElkExtendedEdge {
-  const lines = linesOf(arrow);
+function edgeOf(arrow: Arrow, lines: readonly string[], i: number): ElkExtendedEdge {
   const width = Math.ceil(Math.max(0, ...lines.map((each) => lineText(arrow, each).length)) * letter + 4);
   return {
     id: String(i),

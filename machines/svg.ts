@@ -58,7 +58,7 @@ const style = [
   ':root{--bg:#fff;--text:#1a1f27;--soft:#4d5766;--line:#8b95a5;--good:#176b3a;--bad:#b3261e;--fill:#eceff3}',
   '@media (prefers-color-scheme:dark){:root{--bg:#1c2027;--text:#e6e9ee;--soft:#a9b3c1;--line:#7c8797;--good:#6fd397;--bad:#ff938a;--fill:#262c35}}',
   'text{font-family:ui-monospace,"DejaVu Sans Mono",monospace;fill:var(--text)}',
-  '.s{font-size:13px;text-anchor:middle}.l{font-size:11px;text-anchor:middle}',
+  '.s{font-size:14px;text-anchor:middle}.l{font-size:12px;text-anchor:middle}',
   '.l.g,.l.o{fill:var(--soft)}.l.f{fill:var(--bad)}',
   'path{fill:none;stroke-width:1.3}path.g{stroke:var(--good);stroke-width:2.4}path.f{stroke:var(--bad);stroke-dasharray:5 3}path.o{stroke:var(--line)}',
   'rect{fill:var(--fill);stroke:var(--soft)}rect.e{stroke-width:2.5}rect.b{fill:var(--bg);stroke:none}',
@@ -99,7 +99,7 @@ function labelElement(edge: ChartEdge): string {
   const middle = box.x + box.width / 2;
   const texts = lines.map(
     (line, i) =>
-      `<text class="l ${classOf(edge)}" x="${fixed(middle)}" y="${fixed(box.y + 12 + i * 14)}">${lineText(edge, line)}</text>`,
+      `<text class="l ${classOf(edge)}" x="${fixed(middle)}" y="${fixed(box.y + 12.5 + i * 15)}">${lineText(edge, line)}</text>`,
   );
   return `<rect class="b" x="${box.x}" y="${box.y}" width="${box.width}" height="${box.height}"/>${texts.join('')}`;
 }
@@ -109,7 +109,7 @@ function stateElement({ machine }: Chart, { name, isEnd, box }: ChartState): str
   const title = `${name}: ${waits}${watchdog ? `; watchdog: ${watchdog}` : ''}`;
   return (
     `<g><title>${title}</title><rect${isEnd ? ' class="e"' : ''} x="${box.x}" y="${box.y}" width="${box.width}" height="${box.height}" rx="${isEnd ? 15 : 5}"/>` +
-    `<text class="s" x="${fixed(box.x + box.width / 2)}" y="${fixed(box.y + 19.5)}">${name}</text></g>`
+    `<text class="s" x="${fixed(box.x + box.width / 2)}" y="${fixed(box.y + 20)}">${name}</text></g>`
   );
 }
 

@@ -17,6 +17,7 @@ import { CommandError, describeFailure, exits, StdoutClosed, usage, withId } fro
 import { addJobCommands } from './job.ts';
 import { addKeyCommands } from './key.ts';
 import { addLogCommands } from './log.ts';
+import { addMachineCommands } from './machine.ts';
 import { formats } from './output.ts';
 import { serveFlags } from './serve-flags.ts';
 import { addSlotCommands } from './slot.ts';
@@ -125,6 +126,7 @@ export function programOf(run: Run): Command {
   addKeyCommands(program, run);
   addSlotCommands(program, run);
   addLogCommands(program, run);
+  addMachineCommands(program, run);
   addConfigCommands(program, run);
   addRest(program, run);
   examples(program, [

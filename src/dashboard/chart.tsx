@@ -84,7 +84,7 @@ function Picture<W extends Walked>({
             rx={isEnd ? box.height / 2 : 5}
             class={isEnd ? 'end' : ''}
           />
-          <text x={box.x + box.width / 2} y={box.y + 19.5}>
+          <text x={box.x + box.width / 2} y={box.y + 20}>
             {name === state ? `▶ ${name}` : name}
           </text>
         </g>
@@ -133,7 +133,7 @@ function Label({ edge, mark }: { readonly edge: ChartEdge; readonly mark: Mark |
   return (
     <g class={`label ${classOf(edge, mark)}`}>
       {edge.label?.lines.map((line, i) => (
-        <text key={line} x={middle} y={y + 12 + i * 14}>
+        <text key={line} x={middle} y={y + 12.5 + i * 15}>
           {lineText(edge, line)}
         </text>
       ))}
@@ -282,7 +282,7 @@ const Legend = () => (
     <span class="walked">━ walked</span>
     <span>◆ last step</span>
     <span>×n so often</span>
-    <span class="failure">! ╌ failure</span>
+    <span class="off-way">! ╌ failure</span>
     <span>an arrow without a word: the fact has the name of its state</span>
   </p>
 );

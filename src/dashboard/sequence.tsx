@@ -83,7 +83,7 @@ function Row({
 }) {
   const { seq, fact, author, lane, cause, isFailure, afterMs, isAfterGap, at } = row;
   return (
-    <li class={`${when}${isFailure ? ' failure' : ''}`}>
+    <li class={`${when}${isFailure ? ' spoilt' : ''}`}>
       {isAfterGap ? (
         <div class="gap">
           <span>⋮ {duration(afterMs)} later</span>
@@ -97,7 +97,7 @@ function Row({
         title={`${clockTime(at)} UTC · ${toldOf(row)}`}
       >
         <span class="fact">
-          <span class="seq">{seq}</span> {isFailure ? '! ' : ''}
+          <span class="no">{seq}</span> {isFailure ? '! ' : ''}
           {fact}
           {when === 'now' ? ' ◂' : ''}
           <small>{afterMs > 0 && !isAfterGap ? `+${duration(afterMs)}` : ''}</small>
@@ -118,10 +118,10 @@ function Row({
   );
 }
 
-/** From the log's line to the author's, in parts of the strip. */
+/** From the log's line to the author's box (60 px wide), in parts of the strip. */
 const spanOf = (lane: number, lanes: number): Record<string, string> => ({
   left: `${(0.5 / lanes) * 100}%`,
-  width: `${((lane + 1) / lanes) * 100}%`,
+  width: `calc(${((lane + 1) / lanes) * 100}% - 30px)`,
 });
 
 function toldOf({ seq, fact, author, cause }: SequenceRow): string {
