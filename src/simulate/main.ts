@@ -5,8 +5,10 @@
  * stream of random numbers. The command that is printed runs the same history again, on any machine.
  * Test: `test/simulate/simulate.test.ts`.
  */
+import { writeFile } from 'node:fs/promises';
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { systemClock } from '../clock.ts';
+import { type FactRecord, sealRecord } from '../events/record.ts';
 import { nodeSha256 } from '../log/hash-node.ts';
 import { crashEverywhere } from './crash-everywhere.ts';
 import { type FaultKind, faultKinds, optionsOf, type RunChoice } from './options.ts';
@@ -21,6 +23,7 @@ interface Flags {
   readonly without: readonly FaultKind[];
   readonly crashEverywhere: boolean;
   readonly shrink: boolean;
+  readonly export?: string;
   readonly output: 'table' | 'json';
 }
 
@@ -40,7 +43,7 @@ interface Sum {
 }
 
 async function run(flags: Flags): Promise<void> {
-  const { crashAt, jobs, output, seed, seeds, without } = flags;
+  const { crashAt, export: file, jobs, output, seed, seeds, without } = flags;
   const sum: Sum = { seeds: 0, lifecycles: 0, facts: 0, hash: '', counts: {} };
   const beganMs = systemClock.monotonicMs();
   for (let at = seed; at < seed + seeds; at += 1) {
@@ -48,10 +51,13 @@ async function run(flags: Flags): Promise<void> {
     const result = flags.crashEverywhere ? await everywhere(choice, sum) : await simulate(optionsOf(choice));
     add(sum, result);
     if (result.violation) {
-      report(flags.shrink ? await smallest(result) : result, flags);
+      const failed = flags.shrink ? await smallest(result) : result;
+      report(failed, flags);
+      if (file) await writeLog(file, failed.history);
       process.exitCode = 1;
       return;
     }
+    if (file && at === seed + seeds - 1) await writeLog(file, result.history);
     progress(`${sum.seeds} of ${seeds} seeds, ${sum.lifecycles} lifecycles`);
   }
   const seconds = (systemClock.monotonicMs() - beganMs) / 1_000;
@@ -122,6 +128,19 @@ function report(result: SimulationResult, { output }: Flags): void {
   console.log(`again: ${command}`);
 }
 
+/** The lines of the log, as `berth log export` writes them: the page opens them, and `berth log verify` judges them. */
+async function writeLog(file: string, history: readonly FactRecord[]): Promise<void> {
+  const lines = history.map((record) => `${sealRecord(record, nodeSha256).line}\n`);
+  try {
+    await writeFile(file, lines.join(''));
+    const next = `open it in the page, or: berth log export --html FILE --from ${file}`;
+    process.stderr.write(`${history.length} facts in ${file}; ${next}\n`);
+  } catch (error) {
+    process.stderr.write(`${file} can't be written: ${(error as Error).message}\n`);
+    process.exitCode = 1;
+  }
+}
+
 function commandOf({ crashAt, jobs, seed, without }: RunChoice): string {
   const parts = [`npm run sim -- --seed ${seed} --seeds 1 --jobs ${jobs}`];
   if (crashAt.length > 0) parts.push(`--crash-at ${crashAt.join(' ')}`);
@@ -166,6 +185,7 @@ await new Command('sim')
   .option('--without <KIND...>', `kinds of fault to leave out: ${faultKinds.join(', ')}`, kinds, [])
   .option('--crash-everywhere', 'crash each run at each of its points in turn; with few jobs', false)
   .option('--shrink', 'look for the smallest run that fails in the same way', false)
+  .option('--export <FILE>', 'write the log of the failing run, or of the last one, for the page to open')
   .addOption(new Option('-o, --output <FORM>', 'what to print').choices(['table', 'json']).default('table'))
   .action(run)
   .parseAsync();
