@@ -102,7 +102,7 @@ export function SignIn({ onSignedIn }: { readonly onSignedIn: (who: SignedIn) =>
 async function readAll(files: readonly File[]): Promise<readonly Chosen[]> {
   return Promise.all(
     files.map(async (file) => {
-      const noKey = new KeyProblem(`${file.name} holds no key`, 'choose a .jwk file');
+      const noKey = new KeyProblem(`the file ${file.name} holds no key`, 'choose a .jwk file');
       if (file.size > fileBytesMax) throw noKey;
       const jwk = await file
         .text()
@@ -142,6 +142,8 @@ async function signedIn(keys: readonly NamedKey[]): Promise<SignedIn> {
 
 function troubleOf(error: unknown): Trouble {
   const isKnown = error instanceof KeyProblem || error instanceof Problem;
-  if (isKnown) return { reason: `${error.message}.`, next: error.next };
-  return { reason: 'The server does not answer.', next: 'see that it runs, then try again' };
+  if (isKnown) return { reason: `${sentence(error.message)}.`, next: `Next: ${error.next}.` };
+  return { reason: 'The server does not answer.', next: 'Next: see that it runs, then try again.' };
 }
+
+const sentence = (text: string): string => text.charAt(0).toUpperCase() + text.slice(1);

@@ -96,14 +96,17 @@ t.needing(
       const none = join(data, 'none.jwk');
       await writeFile(none, 'no key at all');
       await choose(screen, none);
-      await screen.page.getByRole('alert').getByText('none.jwk holds no key').waitFor();
+      await screen.page.getByRole('alert').getByText('The file none.jwk holds no key').waitFor();
       await choose(screen, await keyFile('acme'));
       const name = screen.page.getByRole('textbox');
       await name.fill('initech');
       // The browser tells of each answer 401 in its console; the page tells the user.
       screen.expects(/401/);
       await enter(screen);
-      await screen.page.getByRole('alert').getByText('does not know this key as one of initech').waitFor();
+      await screen.page
+        .getByRole('alert')
+        .getByText('The server does not know this key as one of initech')
+        .waitFor();
       await screen.shot('sign-in', 'refused');
       await name.fill('acme');
       await enter(screen);
