@@ -2,7 +2,8 @@
 import { sha256 } from '@noble/hashes/sha2.js';
 import { bytesToHex, utf8ToBytes } from '@noble/hashes/utils.js';
 import { render } from 'preact';
-import { type Address, addressOf, hashOf } from './address.ts';
+import { addressOf } from './address.ts';
+import { AddressBar } from './address-bar.ts';
 import { App } from './app.tsx';
 import { followServer } from './live.ts';
 import { Model } from './model.ts';
@@ -28,12 +29,11 @@ const demo = recorded === null ? await demoSignedIn() : null;
 const who = recorded === null ? (demo ?? (await askedToSignIn())) : null;
 const server = who ? new Server({ ...who, base: '', fetch: fetch.bind(globalThis) }) : null;
 
-const navigate = (address: Address): void => {
-  // Moving through time is no new place to go back to; another view is.
-  const before = addressOf(location.hash);
-  const isPlace = before.view !== address.view || before.job !== address.job;
-  history[isPlace ? 'pushState' : 'replaceState'](null, '', hashOf(address));
-};
+const bar = new AddressBar({
+  hash: () => location.hash,
+  write: (how, hash) => history[how](null, '', hash),
+  after: (ms, run) => void setTimeout(run, ms),
+});
 const soon = (draw: () => void): void => void requestAnimationFrame(draw);
 
 const model = new Model({
@@ -42,12 +42,15 @@ const model = new Model({
   server,
   // Keys are in this page's memory alone.
   ...(who && !demo ? { signOut: () => location.reload() } : {}),
-  navigate,
+  navigate: bar.navigate,
   soon,
 });
-const shelf = new Shelf({ own: model, newPlayer, pause, navigate, soon, onChange: draw });
+const shelf = new Shelf({ own: model, newPlayer, pause, navigate: bar.navigate, soon, onChange: draw });
 
-addEventListener('popstate', () => shelf.shown.arrive(addressOf(location.hash)));
+addEventListener('popstate', () => {
+  bar.arrived();
+  shelf.shown.arrive(addressOf(location.hash));
+});
 draw();
 // For whoever looks at the page with a program of their own; see README.md.
 Object.assign(globalThis, { berth: scriptable(() => shelf.shown) });

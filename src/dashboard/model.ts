@@ -222,7 +222,7 @@ export class Model {
 
   /** The next fact behind the present one that tells of a failure; round again from the beginning. False: there is none. */
   nextFailure(): boolean {
-    const next = this.#find(1, isFailure) ?? this.records.find(isFailure);
+    const next = this.#find(1, isFailure) ?? this.#reachable(isFailure);
     if (next) this.lookAt(next.seq);
     return next !== undefined;
   }
@@ -234,8 +234,14 @@ export class Model {
   #find(by: 1 | -1, wanted: (record: PlayedRecord) => boolean): PlayedRecord | undefined {
     const { seq } = this.moment;
     return by > 0
-      ? this.records.find((record) => record.seq > seq && wanted(record))
+      ? this.#reachable((record) => record.seq > seq && wanted(record))
       : this.records.findLast((record) => record.seq < seq && wanted(record));
+  }
+
+  /** The first such record that the log can be folded to. */
+  #reachable(wanted: (record: PlayedRecord) => boolean): PlayedRecord | undefined {
+    const end = this.halt?.seq ?? Number.POSITIVE_INFINITY;
+    return this.records.find((record) => record.seq < end && wanted(record));
   }
 
   #changed(): void {
