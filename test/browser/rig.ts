@@ -7,15 +7,17 @@
  *
  * `rig.page(address, body, options)` opens a fresh page (own cookies, own cache), waits until it has read the whole log,
  * hands it to `body`, and fails afterwards when the page wrote an error or a warning to its console, threw, had a request that
- * failed, or asked anybody but its server. `address` is a hash, or a whole address such as `file:///…`. A body that breaks
- * something on purpose says so beforehand: `screen.expects(/ERR_CONNECTION_REFUSED/)`. When it fails, a picture is kept.
+ * failed, or asked anybody but its server. `address` is a hash, or a whole address such as `file:///…`, or `about:blank` for
+ * a body that arranges something before it calls `screen.visit(url)`. A body that breaks something on purpose says so
+ * beforehand: `screen.expects(/ERR_CONNECTION_REFUSED/)`. When a test fails, a picture is kept.
  *
  * `rig.caller(tenant)` is a client of the same server; `rig.run(guest, spec, count)` submits jobs with it; `rig.head()` is the
  * server's last seq.
  *
  * `screen.page` is playwright's page. `go(view)` clicks the view's link; `key(key)` types where nothing is focused;
  * `seq()` and `headSeq()` are read from the slider; `reaches(seq)` waits until the page has read that fact;
- * `textOf(selector)` reads; `shot(view, state)` keeps a picture as `artefacts/VIEW-STATE-SCHEME.png`; `accessible()` asks axe-core for serious findings (WCAG 2 A and AA);
+ * `textOf(selector)` reads; `shot(view, state)` keeps a picture as `artefacts/VIEW-STATE-SCHEME.png`; `accessible()`
+ * asks axe-core for serious findings (WCAG 2 A and AA); `fits()` looks for what is wider than the window; and
  * `until(what, found)` waits by condition, long enough for a machine that does other things meanwhile.
  *
  * Why Debian's browser and no downloaded one: a test machine has it by one package, signed, and nothing else is fetched.
@@ -34,10 +36,10 @@ import { Caller, eventually, type ServeOptions, ServerProcess, sampleGuest } fro
 export const artefacts = fileURLToPath(new URL('../../artefacts/', import.meta.url));
 
 /** For tests in a browser: its start and the server's are in the first one's time. */
-export const limit = { limitMs: 90_000 };
+export const limit = { limitMs: 150_000 };
 
 /** How long a condition in the page is waited for, ms: a browser without a GPU on a busy machine is slow. */
-const waitMsMax = 30_000;
+const waitMsMax = 45_000;
 
 export type Scheme = 'light' | 'dark';
 
@@ -58,7 +60,7 @@ export class Rig {
   readonly #options: ServeOptions;
   #server: Promise<ServerProcess> | null = null;
   #browser: Promise<Browser> | null = null;
-  readonly #callers: Caller[] = [];
+  readonly #callers = new Map<string, Caller>();
 
   /** With `server` given it is that one's, which may not have been started yet; otherwise a fresh one. */
   constructor(options: ServeOptions = {}, server: ServerProcess | null = null) {
@@ -72,9 +74,12 @@ export class Rig {
     return this.#server;
   }
 
+  /** Kept for as long as the server's address is the same: a stale connection is no good to anybody. */
   async caller(tenant = 'acme'): Promise<Caller> {
-    const caller = new Caller(await this.server(), tenant);
-    this.#callers.push(caller);
+    const server = await this.server();
+    const name = `${tenant} ${server.pid}`;
+    const caller = this.#callers.get(name) ?? new Caller(server, tenant);
+    this.#callers.set(name, caller);
     return caller;
   }
 
@@ -82,8 +87,7 @@ export class Rig {
   async run(guest: string, spec: object = {}, count = 1, tenant = 'acme'): Promise<JobView[]> {
     const caller = await this.caller(tenant);
     const module = await caller.put(sampleGuest(guest));
-    const guestSpec = { module, ...spec };
-    return Promise.all(Array.from({ length: count }, () => caller.submit(guestSpec)));
+    return Promise.all(Array.from({ length: count }, () => caller.submit({ module, ...spec })));
   }
 
   /** Seq of the last fact that the server has. */
@@ -131,7 +135,7 @@ export class Rig {
 
   /** Ends both, also when one of them never came up. */
   async end(): Promise<void> {
-    for (const caller of this.#callers) caller.close();
+    for (const caller of this.#callers.values()) caller.close();
     const [browser, server] = await Promise.allSettled([this.#browser, this.#server]);
     if (browser.status === 'fulfilled') await browser.value?.close();
     if (server.status === 'fulfilled') await server.value?.remove();
@@ -142,24 +146,29 @@ export class Rig {
 export class Screen {
   readonly page: Page;
   readonly #scheme: Scheme;
-  readonly #origin: string;
+  #origin = '';
   readonly #troubles: string[] = [];
   readonly #expected: RegExp[] = [];
   #documents = 0;
 
   static async open(context: BrowserContext, url: string, scheme: Scheme): Promise<Screen> {
-    const screen = new Screen(await context.newPage(), url, scheme);
-    const answer = await screen.page.goto(url);
-    if (answer && answer.status() >= 400)
-      throw new Error(`the page: ${answer.status()} ${await answer.text()}`);
+    const screen = new Screen(await context.newPage(), scheme);
+    await screen.visit(url);
     return screen;
   }
 
-  private constructor(page: Page, url: string, scheme: Scheme) {
+  private constructor(page: Page, scheme: Scheme) {
     this.page = page;
     this.#scheme = scheme;
-    this.#origin = originOf(url);
     this.#watch();
+  }
+
+  /** Loads a page; its server is the one that may be asked from now on. */
+  async visit(url: string): Promise<void> {
+    this.#origin = originOf(url);
+    const answer = await this.page.goto(url);
+    if (answer && answer.status() >= 400)
+      throw new Error(`the page: ${answer.status()} ${await answer.text()}`);
   }
 
   #watch(): void {
@@ -218,9 +227,13 @@ export class Screen {
 
   /** Waits until the frame is drawn and the log is read. */
   async loaded(): Promise<void> {
-    await this.#slider.waitFor({ state: 'attached' });
+    await this.until('the frame is drawn', async () => {
+      // A page whose script did not run would be waited for in vain.
+      this.clean();
+      return (await this.#slider.count()) > 0;
+    });
     await this.until('the log is read', async () => (await this.headSeq()) > 0);
-    await this.page.locator('main .loading').waitFor({ state: 'detached' });
+    await this.page.locator('main .loading').first().waitFor({ state: 'detached' });
   }
 
   get #slider() {

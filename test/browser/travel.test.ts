@@ -33,7 +33,7 @@ const ofJob = (facts: readonly Fact[], id: string): Fact[] =>
 const seqOf = (facts: readonly Fact[], id: string, type: string): number =>
   ofJob(facts, id).find((fact) => fact.type === type)!.seq;
 /** What the job view says of the job's state, at the seq that is looked at. */
-const stateShown = (screen: Screen): Promise<string> => screen.textOf('main .tag');
+const stateShown = (screen: Screen): Promise<string> => screen.textOf('main .job-title .tag');
 
 /** The states of a job that times out, each with the fact that enters it: written by hand from the chart. */
 const lateJob: readonly (readonly [string, string])[] = [
@@ -93,12 +93,18 @@ t.needing(
     const before = seqOf(facts, story.running, 'job.submitted') - 1;
     await rig.page(`#/at/${before}/job/${story.running}`, async (screen) => {
       await screen.stands(before);
-      assert.is(await screen.page.locator('main .tag').count(), 0);
-      assert.match(await screen.text(), /\w{3}/);
+      await screen.until('it says where the job begins', async () =>
+        (await screen.text()).includes(story.running),
+      );
+      assert.is(await screen.page.locator('main .job-title').count(), 0);
+      const begins = screen.page.locator(`main a[href="#/at/${before + 1}/job/${story.running}"]`);
+      assert.is(await begins.count(), 1);
       await screen.accessible();
       await screen.shot('job', 'not-yet');
       await screen.goTo('#/job/nosuchjob');
-      await screen.until('a job that never was is told of', async () => /\w{3}/.test(await screen.text()));
+      await screen.until('a job that never was is told of', async () =>
+        (await screen.text()).includes('nosuchjob'),
+      );
       await screen.shot('job', 'unknown');
     });
   },
