@@ -70,13 +70,7 @@ function HeldSlot({
   const where = slot.size === 1 ? `slice ${slot.start}` : `slices ${slot.start} to ${last}`;
   const label = `Job ${job} of ${tenant}, ${state}, holds ${slot.profile} on ${slot.gpu}, ${where}`;
   return (
-    <Go
-      model={model}
-      to={{ view: 'job', job }}
-      class={`held ${look?.class ?? ''}`}
-      title={label}
-      aria-label={label}
-    >
+    <Go model={model} to={{ view: 'job', job }} class={`held ${look?.class ?? ''}`} title={label}>
       <span>
         <span class="sign" aria-hidden="true">
           {look?.sign}

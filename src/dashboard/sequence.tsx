@@ -93,7 +93,6 @@ function Row({
         type="button"
         onClick={look}
         aria-current={when === 'now' ? 'step' : undefined}
-        aria-label={toldOf(row)}
         title={`${clockTime(at)} UTC · ${toldOf(row)}`}
       >
         <span class="fact">
