@@ -93,7 +93,7 @@ async function show(context: Context, [wanted = '']: readonly string[], flags: S
   else {
     const lit = flags.job === undefined ? null : await litBy(context, flags.job);
     if (out.machine) await out.one(dataOf(chart, lit), []);
-    else for (const line of linesOf(chart, lit)) await out.line(line === '' ? '' : line);
+    else for (const line of drawingOf(chart, lit)) await out.line(line === '' ? '' : line);
   }
   return exits.done;
 }
@@ -139,8 +139,8 @@ function dataOf({ machine, initial, states, edges }: Chart, lit: Lit | null): ob
   };
 }
 
-/** States in their order, each with what leaves it. */
-function linesOf(chart: Chart, lit: Lit | null): string[] {
+/** The drawing, line by line: states in their order, each with what leaves it. */
+export function drawingOf(chart: Chart, lit: Lit | null): string[] {
   const { machine, states } = chart;
   const rows = chart.edges.flatMap((edge) => edge.facts.map((fact) => ({ ...edge, fact })));
   const widths = {

@@ -40,6 +40,7 @@ t('every command of the contract is there', () => {
     ...['add', 'list', 'set', 'key add', 'key list', 'key revoke'].map((verb) => `tenant ${verb}`),
     ...['list', 'drain', 'restore'].map((verb) => `slot ${verb}`),
     ...['tail', 'export', 'verify', 'replay'].map((verb) => `log ${verb}`),
+    ...['list', 'show'].map((verb) => `machine ${verb}`),
   ];
   for (const path of expected) assert.ok(paths.includes(`berth ${path}`), path);
 });
