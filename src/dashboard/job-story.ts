@@ -5,7 +5,7 @@
  * crashed is in the facts. Pure. Test: `test/dashboard/job-story.test.ts`.
  */
 import { isEnd, type JobContext } from '../../machines/job.ts';
-import type { Cause } from '../errors.ts';
+import { type Cause, errors } from '../errors.ts';
 import type { FactData, Slot } from '../events/facts.ts';
 import type { CourseStep } from './job-course.ts';
 import { byteCount, duration } from './quantities.ts';
@@ -114,7 +114,8 @@ function cancellerOf(steps: readonly CourseStep[]): string {
   return (asked as { readonly by?: string } | undefined)?.by ?? 'someone';
 }
 
-const told = (cause: Cause | null): string => cause?.message ?? 'it failed';
+/** In the words of the code; what was so this time stands beside the story. */
+const told = (cause: Cause | null): string => (cause ? errors[cause.code].meaning : 'it failed');
 
 function underWay({ after, record }: CourseStep, own: readonly CourseStep[], nowMs: number): string {
   const { state, context } = after;

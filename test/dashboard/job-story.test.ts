@@ -94,20 +94,23 @@ t('a job that succeeded at the second try tells of the first', () => {
   );
 });
 
-t('a crash is told with its message, a rejection with its reason', () => {
+t('a crash and a rejection are told in the words of their codes', () => {
   const crashed = stepsFrom([
     ...upToRunning,
     [20, 'crashed', { code: 'ERR_GUEST_TRAP', fence: 5, message: 'unreachable' }],
     released(21),
     [22, 'failed', { cause: cause('ERR_GUEST_TRAP', 'unreachable') }],
   ]);
-  assert.is(storyOf(crashed, 22), 'Ran 8 ms on gpu-0 as 1g.10gb, then unreachable; the slot was freed.');
+  assert.is(
+    storyOf(crashed, 22),
+    'Ran 8 ms on gpu-0 as 1g.10gb, then the guest trapped; the slot was freed.',
+  );
   const rejected = stepsFrom([
     [1, 'rejected', { cause: cause('ERR_CAPABILITY_UNDECLARED', 'imports env.socket'), report: null }],
   ]);
   assert.is(
     storyOf(rejected, 1),
-    'Attestation refused it: imports env.socket. It never came into the queue, and nothing ran.',
+    'Attestation refused it: the module imports what the job does not declare. It never came into the queue, and nothing ran.',
   );
 });
 
