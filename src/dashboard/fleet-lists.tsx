@@ -59,7 +59,7 @@ export function FleetQueue({ model, looks }: ListProps) {
                   <code>{gpus > 1 ? `${gpus} × ${slot}` : slot}</code>
                 </td>
                 <td>
-                  <ul class="reasons">
+                  <ul class="why-list">
                     {reasons.map(({ code, message, action }) => (
                       <li key={code}>
                         <code class="tag wait">{code}</code> {message}.{' '}
@@ -144,12 +144,12 @@ export function FleetEnded({ model, looks }: ListProps) {
 }
 
 const TenantName = ({ name, look }: { readonly name: string; readonly look: TenantLook | undefined }) => (
-  <>
+  <span class="tenant-name">
     <span class={`sign ${look?.class ?? ''}`} aria-hidden="true">
       {look?.sign}
     </span>{' '}
     {name}
-  </>
+  </span>
 );
 
 function Cause({ job: { context } }: { readonly job: Job }) {

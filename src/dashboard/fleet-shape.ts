@@ -42,7 +42,7 @@ export interface Room {
   /** Memory slices of GPUs in service, and how many of them are free. */
   readonly slices: number;
   readonly free: number;
-  /** The profile with the most slices that fits now; null: none. */
+  /** The profile with the most slices that fits now, media extensions aside; null: none. */
   readonly largest: string | null;
   readonly fits: readonly Fit[];
   /** As `berth_fragmentation_ratio`: how much larger the largest slots could be if held ones could be moved. */
@@ -77,7 +77,7 @@ export function roomOf(fleet: Fleet): Room {
   return {
     slices,
     free,
-    largest: bySize.findLast(([, { count }]) => count > 0)?.[0] ?? null,
+    largest: bySize.findLast(([name, { count }]) => count > 0 && !name.endsWith('+me'))?.[0] ?? null,
     fits: bySize.map(([profile, { count, usable }]) => ({
       profile,
       count,

@@ -5,11 +5,7 @@
  */
 import type { ComponentChildren } from 'preact';
 import { useEffect, useRef, useState } from 'preact/hooks';
-
-/** Height of every row, px; `rows.css` sets the same. */
-const rowPx = 28;
-/** Rows drawn above and below those in sight, so that a quick scroll shows no gap. */
-const overscan = 6;
+import { rowPx, rowWindow } from './row-window.ts';
 
 export interface Column<T> {
   readonly title: string;
@@ -35,8 +31,7 @@ export function Rows<T>({ label, rows, columns, keyOf, onOpen, selected, onSelec
   const { top, height } = useScroll(scroller);
   // By name and not by place: new rows come in above, and the reader stays with the one they look at.
   const [active, setActive] = useState<string | null>(null);
-  const first = Math.max(0, Math.floor(top / rowPx) - overscan);
-  const end = Math.min(rows.length, Math.ceil((top + height) / rowPx) + overscan);
+  const { first, end } = rowWindow(rows.length, top, height);
   const moveTo = (index: number): void => {
     const row = rows[Math.max(0, Math.min(index, rows.length - 1))];
     if (!row) return;
