@@ -58,7 +58,7 @@ export function demoSigner(base: string, names: readonly string[] = ['admin', 'a
 /** For whom the server signs when this page asks. Rejects when it does not answer. */
 export async function demoNames(base: string): Promise<readonly string[]> {
   const response = await fetch(`${base}/demo/sign`);
-  if (!response.ok) throw new Problem(response.status, await response.json().catch(() => ({})));
+  if (!response.ok) throw new Problem(response.status, (await response.json().catch(() => ({}))) as object);
   return ((await response.json()) as { names: readonly string[] }).names;
 }
 
