@@ -28,7 +28,7 @@ export function FleetQueue({ model, looks }: ListProps) {
       <Panel title="Queue" aside={aside}>
         <Empty>
           {totals.waiting === 0
-            ? 'The queue is empty: a job that comes now starts as soon as it is verified.'
+            ? 'The queue is empty: nobody waits for a slot.'
             : `The queue is empty; ${count(totals.waiting)} on the way in or pausing before another attempt.`}
         </Empty>
       </Panel>

@@ -189,6 +189,9 @@ function Legend({ looks }: { readonly looks: ReadonlyMap<string, TenantLook> }) 
       <li>
         <span class="swatch free" aria-hidden="true" /> free
       </li>
+      <li>
+        <span class="swatch free shut" aria-hidden="true" /> off: its GPU takes nothing new
+      </li>
       <li class="soft">Each box is a memory slice of the GPU, or several held as one slot.</li>
     </ul>
   );
