@@ -79,8 +79,6 @@ const looks: Readonly<Record<JobState, readonly [sign: string, tone: string]>> =
   rejected: ['⊗', 'bad'],
 };
 
-export const toneOf = (state: JobState): string => looks[state][1];
-
 /** A job's state as sign and word. */
 export function StateTag({ state }: { readonly state: JobState }) {
   const [sign, tone] = looks[state];
