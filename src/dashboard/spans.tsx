@@ -1,4 +1,5 @@
 /** The job's trace as bars over log time: made of its facts in this page, so it needs no collector. */
+import { useMemo } from 'preact/hooks';
 import { type JobSpan, jobSpans, traceIdsOf } from '../observe/job-spans.ts';
 import { Copy } from './copy.tsx';
 import { type CourseStep, courseOf } from './job-course.ts';
@@ -27,11 +28,10 @@ export function Spans({
   /** Wall clock of the moment, ms since the Unix epoch. */
   readonly nowMs: number;
 }) {
-  const course = courseOf(steps);
-  const id = course?.job.context.id ?? '';
-  const ids = traceIdsOf(id, course?.trace ?? null, model.sha256);
-  const [root, ...spans] = course ? jobSpans(course, ids, model.sha256) : [];
-  if (!root || spans.length === 0)
+  // Steps are only ever added: with the same number of them the trace is the same, wherever the slider stands.
+  const trace = useMemo(() => traceOf(steps, model.sha256), [steps, steps.length]);
+  const [root, ...spans] = trace?.spans ?? [];
+  if (!trace || !root || spans.length === 0)
     return (
       <Panel title="Spans">
         <Empty>No span has begun in this part of the log.</Empty>
@@ -72,13 +72,20 @@ export function Spans({
           : ''}
       </p>
       <p class="small trace">
-        trace <code>{ids.traceId}</code> <Copy text={ids.traceId} what="the trace id" />
+        trace <code>{trace.traceId}</code> <Copy text={trace.traceId} what="the trace id" />
         <span class="soft">
-          {ids.parentSpanId ? `, part of the request's own trace` : ', made from the job id'}
+          {root.parentSpanId ? `, part of the request's own trace` : ', made from the job id'}
         </span>
       </p>
     </Panel>
   );
+}
+
+function traceOf(steps: readonly CourseStep[], sha256: Model['sha256']) {
+  const course = courseOf(steps);
+  if (!course) return null;
+  const ids = traceIdsOf(course.job.context.id, course.trace, sha256);
+  return { traceId: ids.traceId, spans: jobSpans(course, ids, sha256) };
 }
 
 interface BarProps {
