@@ -25,7 +25,7 @@ import {
 /** Wants more whole GPUs than are free while one is held. */
 const waiter: LabJob = { guest: 'noop', slot: 'crowd' };
 /** Bytes that take the server tens of milliseconds to read. */
-const largeInput = 48 * 1_048_576;
+const largeInput = 16 * 1_048_576;
 /** The product of `longInput` is 5,308,416 bytes. */
 const longJob: LabJob = { guest: 'matmul', input: longInput, limits: { outputBytes: 6_000_000 } };
 

@@ -17,11 +17,14 @@ export class LabPage {
   #followed: Promise<void> = Promise.resolve();
 
   /** Starts a server with these flags, and follows it. */
-  static async open(flags: readonly string[], name = 'admin'): Promise<LabPage> {
-    const page = new LabPage(await ServerProcess.begin({ flags }), name);
-    page.#follow();
-    await page.until(() => page.model.source.kind === 'live');
-    return page;
+  static async open(flags: readonly string[]): Promise<LabPage> {
+    const page = new LabPage(await ServerProcess.begin({ flags }), 'admin');
+    return page.#begun();
+  }
+
+  /** Another page on the same server, with the eyes of `name`. It is to be closed before this one. */
+  async as(name: string): Promise<LabPage> {
+    return new LabPage(this.process, name).#begun();
   }
 
   private constructor(process: ServerProcess, name: string) {
@@ -45,13 +48,18 @@ export class LabPage {
     await eventually('the page shows it', holds, 60_000);
   }
 
-  async close(): Promise<void> {
+  /** Follows no more; the server goes on. */
+  async leave(): Promise<void> {
     this.#closing.abort();
     await this.#followed;
+  }
+
+  async close(): Promise<void> {
+    await this.leave();
     await this.process.remove();
   }
 
-  #follow(): void {
+  async #begun(): Promise<LabPage> {
     this.#followed = followServer({
       model: this.model,
       server: this.server,
@@ -59,5 +67,7 @@ export class LabPage {
       pause,
       signal: this.#closing.signal,
     });
+    await this.until(() => this.model.source.kind === 'live');
+    return this;
   }
 }

@@ -125,6 +125,23 @@ t(
   limit,
 );
 
+t(
+  'a page with a tenant’s eyes, which sees neither hashes nor other tenants, judges the same',
+  async () => {
+    const own = await page.as('acme');
+    try {
+      assert.is(own.model.records.find(({ type }) => type === 'job.submitted')?.hash, undefined);
+      for (const name of ['trap', 'queue-timeout', 'bad-signature']) {
+        const verdict = await runScenario(named(name), own.port());
+        assert.is(verdict.instead, '', name);
+      }
+    } finally {
+      await own.leave();
+    }
+  },
+  limit,
+);
+
 t('every edge off the good way is taken by a scenario, or named with the reason why it can not be', () => {
   const good =
     'new submitted,attesting attested,attesting queued,queued selected,reserving reserved,starting started';
