@@ -25,7 +25,9 @@ t.needing(
       await screen.page.getByRole('button', { name: 'Submit', exact: true }).click();
       const id = await screen.until('the server has it', async () => (await jobs()).at(before)?.id);
       assert.is((await (await rig.caller()).until(id)).state, 'succeeded');
-      await screen.page.locator(`main a[href$="/job/${id}"]`).first().click();
+      await screen.page.getByRole('button', { name: id }).click();
+      await screen.shows('job');
+      await screen.key('l');
       await screen.until('it has succeeded', async () => (await stateShown(screen)).includes('succeeded'));
       await screen.until('its result is there', async () => /hello/.test(await screen.text()));
       await screen.accessible();

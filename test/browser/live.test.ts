@@ -101,7 +101,7 @@ t.needing(
         for (const seq of [past - 1, 1, past + 1]) await screen.drag(seq);
         await screen.page.locator('.scrubber .live').click();
         await screen.until('it follows', async () => (await screen.seq()) > head);
-        assert.is(await screen.page.evaluate('location.hash'), '#/jobs');
+        await screen.isAt('#/jobs');
       });
     }),
   limit,

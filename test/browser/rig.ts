@@ -221,8 +221,12 @@ export class Screen {
   }
 
   /** Waits until `found` gives something. */
-  until<T>(what: string, found: () => Promise<T | null | undefined | false>): Promise<T> {
-    return eventually(what, found, waitMsMax);
+  until<T>(
+    what: string,
+    found: () => Promise<T | null | undefined | false>,
+    limitMs = waitMsMax,
+  ): Promise<T> {
+    return eventually(what, found, limitMs);
   }
 
   /** Waits until the frame is drawn and the log is read. */
@@ -257,8 +261,8 @@ export class Screen {
   }
 
   /** Waits until the page has read the fact of this seq. */
-  async reaches(seq: number): Promise<void> {
-    await this.until(`the page reads seq ${seq}`, async () => (await this.headSeq()) >= seq);
+  async reaches(seq: number, limitMs?: number): Promise<void> {
+    await this.until(`the page reads seq ${seq}`, async () => (await this.headSeq()) >= seq, limitMs);
   }
 
   /** Waits until this seq is looked at. */
@@ -269,6 +273,14 @@ export class Screen {
   /** Another hash on the same page, as after a click on a link that somebody sent. */
   async goTo(hash: string): Promise<void> {
     await this.page.evaluate(`location.hash = ${JSON.stringify(hash)}`);
+  }
+
+  /** Waits until the address that a person could copy is this one. */
+  async isAt(hash: string): Promise<void> {
+    await this.until(
+      `the address is ${hash}`,
+      async () => (await this.page.evaluate('location.hash')) === hash,
+    );
   }
 
   /** Clicks the view's link. */

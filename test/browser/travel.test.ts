@@ -79,7 +79,7 @@ t.needing(
       await screen.key('l');
       await screen.until('it is now', async () => (await screen.seq()) === (await screen.headSeq()));
       await screen.until('it is over', async () => (await stateShown(screen)).includes('timedOut'));
-      assert.is(await screen.page.evaluate('location.hash'), `#/job/${story.timedOut}`);
+      await screen.isAt(`#/job/${story.timedOut}`);
     });
   },
   limit,
