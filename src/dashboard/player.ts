@@ -8,7 +8,7 @@
  * Why two lives: one is the furthest that was folded, and only moves on; it leaves the keyframes behind. The other is
  * what is looked at. So a log can grow while someone looks at its beginning, and the way back to its head costs nothing.
  *
- * Core: no Node, no DOM, no clock. Test: `test/dashboard/player.test.ts`; speed: `test/bench/seek.ts`.
+ * Core: no Node, no DOM, no clock. Test: `test/dashboard/player.test.ts`; how long a seek takes: `test/browser/recorder.long.test.ts`.
  */
 import { type Cast, stateText } from '../cast.ts';
 import type { FactRecord, Sha256 } from '../events/record.ts';
