@@ -2,9 +2,9 @@
  * What the page of a demo may do: have tokens and job requests of the demo tenants and of the operator signed, and kill a
  * runner to see what becomes of its job.
  *
- * Why this exists at all: a stranger should see the system work before learning about keys. Why it is safe enough: it is
- * there with `--demo` on loopback alone, where whoever may read the data directory has the keys anyway; requests must name
- * this machine (against DNS rebinding) and come from the page itself. The banner says "demo keys" all the time.
+ * Why this exists at all: a stranger should see the system work before learning about keys. What it costs: with `--demo`
+ * whoever can open a socket on this machine, every other user of it included, is the operator. So it is there on loopback
+ * alone, no page of another site gets in (`intake/own-page.ts`), and the banner says "demo keys" all the time.
  * Test: `test/intake/routes-page.test.ts`.
  */
 import { join } from 'node:path';

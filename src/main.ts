@@ -156,6 +156,7 @@ async function assemble(
   const strike = (job: string): boolean => life().executor.strike(job);
   const signsForPage = settings.demo && isLoopback(settings.listen);
   const inspectors = new InspectDoor({
+    clock,
     inspector: new Inspector({ clock, life }),
     isOperator: async (token) => {
       const identity = await door.authenticate(`Bearer ${token}`);

@@ -9,21 +9,32 @@
 import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { type WebSocket, WebSocketServer } from 'ws';
+import type { Clock } from '../clock.ts';
 import { type Dialect, statelyDialect, v4Dialect } from '../observe/dialects.ts';
 import type { Inspector } from '../observe/inspector.ts';
+import { isOwnPage } from './own-page.ts';
 
 const inspectorsMax = 8;
 /** Longest message from an inspector, bytes: it only says that it is there. */
 const messageBytesMax = 16 * 1024;
 
-/** Pages that may attach besides those of this machine: the hosted inspector, in the user's own browser. */
+/** Pages that may attach besides our own, with the operator's token: the hosted inspector, in the user's own browser. */
 const foreignOrigins: ReadonlySet<string> = new Set(['https://stately.ai']);
 
+const dialects: ReadonlyMap<string, Dialect> = new Map([
+  ['/inspect', statelyDialect],
+  ['/inspect/v4', v4Dialect],
+]);
+
+/** What an inspector gets to answer a goodbye, ms. */
+const goodbyeMsMax = 500;
+
 export interface InspectParts {
+  readonly clock: Clock;
   readonly inspector: Inspector;
   /** Is this the operator's bearer token? */
   readonly isOperator: (token: string) => Promise<boolean>;
-  /** In a demo on loopback nobody needs a token. */
+  /** In a demo on loopback nobody on this machine needs a token. */
   readonly isOpen: boolean;
 }
 
@@ -40,35 +51,46 @@ export class InspectDoor {
     this.#parts = parts;
   }
 
-  /** Answers an upgrade. Never throws. */
+  /** Answers an upgrade. Never rejects. */
   async upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): Promise<void> {
     // A caller who leaves while being asked who they are is no fault.
     socket.on('error', () => socket.destroy());
-    const url = new URL(request.url ?? '/', 'http://localhost');
-    const dialect = dialectOf(url.pathname);
-    const refused = dialect === null ? 'HTTP/1.1 404 Not Found' : await this.#whyNot(request, url);
-    if (dialect === null || refused !== null)
-      return void socket.end(`${refused}\r\nconnection: close\r\n\r\n`);
-    this.#sockets.handleUpgrade(request, socket, head, (peer) => this.#open(peer, dialect));
+    try {
+      const [path = '', query = ''] = (request.url ?? '').split('?', 2);
+      const dialect = dialects.get(path);
+      const refused = dialect === undefined ? '404 Not Found' : await this.#whyNot(request, query);
+      if (dialect === undefined || refused !== null) return refuse(socket, refused ?? '');
+      this.#sockets.handleUpgrade(request, socket, head, (peer) => this.#open(peer, dialect));
+    } catch {
+      // The token could not be judged now, or the handshake is none: either way nobody is let in.
+      refuse(socket, '400 Bad Request');
+    }
   }
 
-  /** Lets all inspectors go. */
+  /** Lets all inspectors go; one that does not answer is cut off. */
   stop(): void {
     this.#parts.inspector.stop();
-    for (const peer of this.#sockets.clients) peer.close(1001, 'the controller stops');
+    for (const peer of this.#sockets.clients) {
+      peer.close(1001, 'the controller stops');
+      this.#parts.clock.after(goodbyeMsMax, () => peer.terminate());
+    }
     this.#sockets.close();
   }
 
-  async #whyNot(request: IncomingMessage, url: URL): Promise<string | null> {
-    if (!isLoopbackAddress(request.socket.remoteAddress)) return 'HTTP/1.1 403 Forbidden';
-    const { origin } = request.headers;
-    if (origin !== undefined && !isOwnOrigin(origin) && !foreignOrigins.has(origin))
-      return 'HTTP/1.1 403 Forbidden';
-    const bearer = /^Bearer (.+)$/.exec(request.headers.authorization ?? '')?.[1];
-    const token = bearer ?? url.searchParams.get('token');
-    const isAllowed = token === null ? this.#parts.isOpen : await this.#parts.isOperator(token);
-    if (!isAllowed) return 'HTTP/1.1 401 Unauthorized';
-    return this.#parts.inspector.count >= inspectorsMax ? 'HTTP/1.1 503 Service Unavailable' : null;
+  /** Status of the refusal; null: they may come in. */
+  async #whyNot({ headers, socket }: IncomingMessage, query: string): Promise<string | null> {
+    const header = (name: string): string | null => {
+      const value = headers[name];
+      return typeof value === 'string' ? value : null;
+    };
+    const isForeign = foreignOrigins.has(headers.origin ?? '');
+    if (!isLoopbackAddress(socket.remoteAddress) || !(isForeign || isOwnPage(header))) return '403 Forbidden';
+    const bearer = /^Bearer (.+)$/.exec(headers.authorization ?? '')?.[1];
+    const token = bearer ?? new URLSearchParams(query).get('token');
+    const { inspector, isOpen, isOperator } = this.#parts;
+    const isAllowed = token === null ? isOpen && !isForeign : await isOperator(token);
+    if (!isAllowed) return '401 Unauthorized';
+    return inspector.count >= inspectorsMax ? '503 Service Unavailable' : null;
   }
 
   #open(peer: WebSocket, dialect: Dialect): void {
@@ -86,13 +108,12 @@ export class InspectDoor {
   }
 }
 
-function dialectOf(path: string): Dialect | null {
-  if (path === '/inspect') return statelyDialect;
-  return path === '/inspect/v4' ? v4Dialect : null;
+/** Says why not, then cuts the connection: no other time limit holds for one that asked to be upgraded. */
+function refuse(socket: Duplex, status: string): void {
+  socket.write(`HTTP/1.1 ${status}\r\nconnection: close\r\ncontent-length: 0\r\n\r\n`, () =>
+    socket.destroy(),
+  );
 }
 
 const isLoopbackAddress = (address: string | undefined): boolean =>
   /^(127\.|::1$|::ffff:127\.)/.test(address ?? '');
-
-const isOwnOrigin = (origin: string): boolean =>
-  /^https?:\/\/(localhost|127\.0\.0\.1|\[::1\])(:\d+)?$/.test(origin);

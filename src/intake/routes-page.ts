@@ -5,6 +5,7 @@
 import { z } from 'zod';
 import { BerthError } from '../errors.ts';
 import { aboutSchema, aboutView } from '../views/about-view.ts';
+import { isOwnPage } from './own-page.ts';
 import { type Call, type Demo, jobParams, matchesTag, type Reply, type Route, route } from './route.ts';
 
 const signBody = z.strictObject({
@@ -32,27 +33,11 @@ const guestsSchema = z.strictObject({
   ),
 });
 
-/**
- * Does the page of this very server ask?
- *
- * Why three headers: another site's page may send requests here, too. `Host` unmasks one whose name was made to resolve to
- * this machine, `Sec-Fetch-Site` and `Origin` all others; what sends none of them is no browser.
- */
-function isOwnPage({ header }: Call): boolean {
-  const host = header('host') ?? '';
-  const isOwnName = /^(localhost|127\.\d+\.\d+\.\d+|\[::1\])(:\d+)?$/i.test(host);
-  const site = header('sec-fetch-site');
-  const origin = header('origin');
-  return (
-    isOwnName && (site === null || site === 'same-origin') && (origin === null || origin === `http://${host}`)
-  );
-}
-
 /** The powers of a demo, for its own page alone. Throws ERR_NOT_FOUND where nobody has them. */
 function demoOf(call: Call): Demo {
   const { demo } = call.parts;
   if (!demo) throw new BerthError('ERR_NOT_FOUND', 'this controller runs without --demo, or not on loopback');
-  if (isOwnPage(call)) return demo;
+  if (isOwnPage(call.header)) return demo;
   throw new BerthError('ERR_FORBIDDEN', 'only the page of this server may ask for this');
 }
 
@@ -143,7 +128,7 @@ export const pageRoutes: readonly Route[] = [
     responses: [{ status: 200, what: 'names', schema: z.strictObject({ names: z.array(z.string()) }) }],
     handle: (call) => {
       const { demo } = call.parts;
-      return { status: 200, body: { names: demo && isOwnPage(call) ? [...demo.names] : [] } };
+      return { status: 200, body: { names: demo && isOwnPage(call.header) ? [...demo.names] : [] } };
     },
   }),
   route({

@@ -1,4 +1,5 @@
 /** `/inspect` on a real server: the genuine receiver of `@statelyai/inspect` understands it, and strangers are kept out. */
+import { createConnection, type Socket } from 'node:net';
 import { createWebSocketReceiver, type StatelyInspectionEvent } from '@statelyai/inspect';
 import * as assert from 'uvu/assert';
 import { WebSocket } from 'ws';
@@ -61,8 +62,10 @@ t('the genuine receiver sees a job take its way, with the chart to draw it on', 
 });
 
 t('no foreign page, no tenant and no forger gets in; the operator does', async () => {
-  const foreign = await knock('/inspect', { origin: 'https://example.org' });
-  assert.is(foreign, 403);
+  for (const origin of ['https://example.org', 'http://localhost:1', 'null'])
+    assert.is(await knock('/inspect', { origin }), 403, origin);
+  assert.is(await knock('/inspect', { host: 'rebound.example.org' }), 403);
+  assert.is(await knock('/inspect', { origin: 'https://stately.ai' }), 401);
   assert.is(await knock('/inspect', { authorization: await acme.bearer() }), 401);
   assert.is(await knock('/inspect?token=a.b.c'), 401);
   assert.is(await knock('/elsewhere'), 404);
@@ -105,12 +108,45 @@ t('what an inspector sends changes nothing, and too much of it ends its connecti
   assert.is(((await admin.ask('GET', '/v1/about')).json as { headSeq: number }).headSeq, head);
 });
 
+/** Sends these bytes as a request and resolves with what came back, when the other end has closed. */
+function raw(text: string): Promise<string> {
+  return new Promise((resolve) => {
+    const { port } = new URL(server.url);
+    let answer = '';
+    // Half open: only the server's own end closes it.
+    const socket = createConnection({ port: Number(port), host: '127.0.0.1', allowHalfOpen: true }, () =>
+      socket.write(text),
+    );
+    socket.on('data', (chunk: Buffer) => {
+      answer += chunk.toString();
+    });
+    socket.on('end', () => {
+      socket.destroy();
+      resolve(answer);
+    });
+    socket.on('error', () => resolve(answer));
+  });
+}
+
+t('an upgrade that makes no sense is refused and cut, and the controller goes on', async () => {
+  const upgrade = 'Connection: Upgrade\r\nUpgrade: websocket\r\nHost: 127.0.0.1\r\n\r\n';
+  for (const target of ['//', '//:80', 'http://', '*', '/inspect%', '/inspect?token=%E0%A4%A', '/v1/jobs'])
+    assert.match(await raw(`GET ${target} HTTP/1.1\r\n${upgrade}`), /^HTTP\/1\.1 4\d\d /, target);
+  assert.match(await raw(`GET /inspect HTTP/1.1\r\n${upgrade}`), /^HTTP\/1\.1 4\d\d /, 'no WebSocket key');
+  assert.is((await admin.ask('GET', '/livez')).status, 200);
+});
+
 t('a clean stop lets inspectors go and does not wait for them', async () => {
   const socket = await knock('/inspect');
   assert.ok(socket instanceof WebSocket);
   const closed = new Promise((resolve) => socket.once('close', resolve));
-  const { code } = await server.end('SIGTERM');
+  const mute = await knock('/inspect');
+  assert.ok(mute instanceof WebSocket);
+  // It reads nothing any more, so it answers no goodbye.
+  (mute as unknown as { _socket: Socket })._socket.pause();
+  const { code } = await eventually('it ends', () => server.end('SIGTERM'), 15_000);
   assert.is(code, 0);
+  mute.terminate();
   assert.is(await closed, 1001);
 });
 
