@@ -45,7 +45,9 @@ t.needing(
       async (screen) => {
         const began = performance.now();
         await read(screen);
-        console.log(`${records.length} recorded facts read in ${Math.round(performance.now() - began)} ms`);
+        const heap = await screen.page.evaluate<number>('performance.memory.usedJSHeapSize');
+        const readMs = Math.round(performance.now() - began);
+        console.log(`${records.length} facts read in ${readMs} ms, heap ${Math.round(heap / 2 ** 20)} MiB`);
         assert.is(await screen.headSeq(), records.length);
         for (const view of ['fleet', 'jobs', 'tenants'] as const) {
           await screen.goTo(`#/${view}`);
