@@ -12,6 +12,7 @@ import { loadOrMakeKey } from './attestation/keys.ts';
 import { bannerOf, isLoopback } from './banner.ts';
 import { openBlobs } from './blobs/blobs.ts';
 import { startCollector } from './blobs/collector.ts';
+import { type Bus, startBus } from './bus.ts';
 import { randomIds, systemClock } from './clock.ts';
 import { readFleet, type Settings } from './config.ts';
 import { Controller, type ControllerParts } from './controller.ts';
@@ -24,7 +25,6 @@ import { killFormerRunners } from './executor/processes.ts';
 import { Door } from './intake/door.ts';
 import { startHttp } from './intake/http.ts';
 import { InspectDoor } from './intake/inspect.ts';
-import { startNatsIntake } from './intake/nats.ts';
 import { Lives } from './lives.ts';
 import { nodeSha256 } from './log/hash-node.ts';
 import { Heads, headType } from './log/heads.ts';
@@ -38,7 +38,6 @@ import { createLogger } from './observe/logger.ts';
 import { createMetrics } from './observe/metrics.ts';
 import { createWindows } from './observe/windows.ts';
 import { sampleGuests } from './sample-guests.ts';
-import { startPublication } from './views/nats.ts';
 
 export interface Server {
   readonly url: string;
@@ -303,41 +302,6 @@ function partsOf(
       onFault,
       onTrouble: (message, fields) => logger('error', message, fields),
     });
-}
-
-interface Bus {
-  /** Seq of the last fact that NATS is known to hold. */
-  publishedSeq(): number;
-  stop(): Promise<void>;
-}
-
-interface BusParts {
-  readonly settings: Settings;
-  readonly door: Door;
-  readonly life: () => Controller;
-  readonly logger: ReturnType<typeof createLogger>;
-  readonly clock: typeof systemClock;
-  readonly stateFile: string;
-}
-
-/** NATS, both ways: requests in, facts out. */
-async function startBus({ settings, door, life, logger, clock, stateFile }: BusParts): Promise<Bus> {
-  const servers = settings.nats;
-  const intake = await startNatsIntake({
-    servers,
-    door,
-    logger,
-    clock,
-    trustSubjects: settings.natsTrustSubjects,
-  });
-  const publication = await startPublication({ servers, life, stateFile, logger, clock });
-  return {
-    publishedSeq: () => publication.status().publishedSeq,
-    async stop() {
-      await intake.stop();
-      await publication.stop();
-    },
-  };
 }
 
 function hostAndPort(listen: string): { host: string; port: number } {

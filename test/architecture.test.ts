@@ -51,6 +51,7 @@ const draftNames: Paths = ['src/blobs/draft.ts', 'src/log/lock.ts'];
 /** The only places that choose adapters; the whole wiring can be read there. */
 const compositionRoots: Paths = [
   'src/main.ts',
+  'src/bus.ts',
   'src/log-on-disk.ts',
   'src/cli/',
   'src/simulate/process.ts',
