@@ -7,7 +7,7 @@
 import { type Address, addressOf, hashOf } from './address.ts';
 
 /** Between two addresses that differ by their seq alone, ms. */
-export const writeMsMin = 250;
+const writeMsMin = 250;
 
 export interface AddressBarParts {
   /** What stands there. */
