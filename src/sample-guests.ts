@@ -33,7 +33,12 @@ const about: Readonly<Record<string, string>> = {
 /** Reads the guests of `folder` at the first call, and gives the same ones ever after; none when there is no folder. */
 export function sampleGuests(folder: string): () => Promise<readonly SampleGuest[]> {
   let guests: Promise<readonly SampleGuest[]> | null = null;
-  return () => (guests ??= guestsIn(folder));
+  return () =>
+    (guests ??= guestsIn(folder).catch((error: unknown) => {
+      // A failure is not kept: the next one who asks tries anew.
+      guests = null;
+      throw error;
+    }));
 }
 
 async function guestsIn(folder: string): Promise<readonly SampleGuest[]> {

@@ -99,8 +99,8 @@ class Recorder {
   async html(): Promise<string> {
     const gzip = await this.#packed();
     // Loaded only here: the bundler is large.
-    const { dashboardPage } = await import('../dashboard/bundle.ts');
-    return (await dashboardPage({ name: this.#told.name, records: this.records, gzip })).html;
+    const { recordingPage } = await import('../dashboard/bundle.ts');
+    return (await recordingPage({ name: this.#told.name, records: this.records, gzip })).html;
   }
 
   async #packed(): Promise<Uint8Array> {

@@ -9,7 +9,7 @@
  */
 import { createHash } from 'node:crypto';
 import { fileURLToPath } from 'node:url';
-import { build } from 'esbuild';
+import { build, stop } from 'esbuild';
 import { recordedId } from './recorded.ts';
 
 export interface Page {
@@ -34,10 +34,21 @@ interface Parts {
 }
 
 let parts: Promise<Parts> | null = null;
+let live: Promise<Page> | null = null;
 
-/** The page. With `recording` it needs no server and may not speak to any. Rejects when it can't be bundled. */
-export async function dashboardPage(recording: Recording | null = null): Promise<Page> {
-  // A failure is not kept: the next request tries anew.
+/** The page of a server, made once. Rejects when it can't be bundled; the next request then tries anew. */
+export function dashboardPage(): Promise<Page> {
+  live ??= pageWith(null).catch((error: unknown) => {
+    live = null;
+    throw error;
+  });
+  return live;
+}
+
+/** The page with a log inside: it needs no server and may not speak to any. Rejects when it can't be bundled. */
+export const recordingPage = (recording: Recording): Promise<Page> => pageWith(recording);
+
+async function pageWith(recording: Recording | null): Promise<Page> {
   parts ??= bundled().catch((error: unknown) => {
     parts = null;
     throw error;
@@ -95,6 +106,8 @@ async function bundled(): Promise<Parts> {
     // `</script>` in a string would end the element.
     supported: { 'inline-script': true },
   });
+  // Its process would stay for as long as the controller, with more memory than all that it made.
+  await stop();
   const textOf = (end: string): string => outputFiles.find(({ path }) => path.endsWith(end))?.text ?? '';
   return { script: textOf('main.js'), style: textOf('page.css') };
 }
@@ -102,7 +115,7 @@ async function bundled(): Promise<Parts> {
 const digestOf = (text: string): string => `sha256-${createHash('sha256').update(text).digest('base64')}`;
 
 const escaped = (text: string): string =>
-  text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('"', '&quot;');
+  text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;').replaceAll('"', '&quot;');
 
 function recordedElement({ name, records, gzip }: Recording): string {
   const attributes = `id="${recordedId}" type="text/plain" data-name="${escaped(name)}" data-records="${records}"`;

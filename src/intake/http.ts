@@ -131,7 +131,7 @@ class HttpDoor {
     this.#server.timeout = limits.idleMsMax;
     this.#server.on('request', (incoming, response) => void this.#serve(incoming, response, false));
     this.#server.on('checkContinue', (incoming, response) => void this.#serve(incoming, response, true));
-    if (parts.onUpgrade) this.#server.on('upgrade', parts.onUpgrade);
+    this.#server.on('upgrade', (request, socket, head) => this.#upgrade(request, socket, head));
     this.#server.on('clientError', (error, socket) => refuse(error, socket as Socket, limits));
   }
 
@@ -147,6 +147,20 @@ class HttpDoor {
         resolve({ url: `http://${name}:${got}`, port: got, stop: () => this.#stop() });
       });
     });
+  }
+
+  /**
+   * Who asks for another protocol than WebSocket is answered in this one, as HTTP wants it: `curl --http2` and Java's
+   * client do so at each first request. Node has left the parser by then, so the request is put before it again.
+   */
+  #upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
+    const { onUpgrade } = this.#parts;
+    if (onUpgrade && request.headers.upgrade?.toLowerCase() === 'websocket') {
+      onUpgrade(request, socket, head);
+      return;
+    }
+    socket.unshift(Buffer.concat([Buffer.from(withoutUpgrade(request), 'latin1'), head]));
+    this.#server.emit('connection', socket);
   }
 
   async #serve(incoming: IncomingMessage, response: ServerResponse, expectsContinue: boolean): Promise<void> {
@@ -232,6 +246,16 @@ class HttpDoor {
     this.#server.closeAllConnections();
     await closed;
   }
+}
+
+/** The head of a request as it came, but for its wish to leave HTTP/1.1. */
+function withoutUpgrade({ method, url, rawHeaders }: IncomingMessage): string {
+  const lines = [`${method} ${url} HTTP/1.1`];
+  for (let i = 0; i < rawHeaders.length; i += 2) {
+    const name = rawHeaders[i] ?? '';
+    if (!/^(connection|upgrade|http2-settings)$/i.test(name)) lines.push(`${name}: ${rawHeaders[i + 1]}`);
+  }
+  return `${lines.join('\r\n')}\r\n\r\n`;
 }
 
 /** Why nobody can be heard at the address, and what to do about it. */

@@ -94,12 +94,18 @@ export class InspectDoor {
   }
 
   #open(peer: WebSocket, dialect: Dialect): void {
+    // Several may have been let in while each was asked who they are.
+    if (this.#parts.inspector.count >= inspectorsMax) {
+      peer.close(1013, 'too many inspectors');
+      return;
+    }
     const detach = this.#parts.inspector.attach(
       {
         send: (text) => peer.send(text),
         get unreadBytes() {
           return peer.bufferedAmount;
         },
+        cut: () => peer.terminate(),
       },
       dialect,
     );

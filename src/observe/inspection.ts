@@ -80,7 +80,7 @@ const definitions = {
   slot: plain(slotMachine),
 };
 
-/** All actors as they stand: what whoever attaches needs to understand the rest. */
+/** All actors as they stand: what whoever attaches needs to understand the rest. Jobs that are too many: `introducing`. */
 export function seenAtFirst({ state, gate }: Shown, atMs: number): Seen[] {
   const alive = [...state.jobs.values()].filter((job) => !isEnd(job.state)).slice(-jobsAtOnceMax);
   return [
@@ -126,6 +126,24 @@ export function seenIn({ record, before, after }: Change, { state, gate }: Shown
   if (type === 'slot.added' && gpu)
     return [actor(gpuSession(id), root, definitions.slot, gpuSnapshot(gpu), atMs)];
   return gpuTold(id);
+}
+
+/**
+ * The same, with each job introduced before the first thing that is told of it. `known` are the sessions that were;
+ * those that end are dropped from it.
+ */
+export function introducing(seen: readonly Seen[], known: Set<string>): Seen[] {
+  return seen.flatMap((each, i): readonly Seen[] => {
+    const { session } = each;
+    if (each.kind === 'actor') known.add(session);
+    const isKnown = known.has(session);
+    if (each.kind === 'snapshot' && each.snapshot.isDone) known.delete(session);
+    if (isKnown) return [each];
+    const next = seen.slice(i).find((other) => other.kind === 'snapshot' && other.session === session);
+    if (next?.kind !== 'snapshot') return [];
+    if (!next.snapshot.isDone) known.add(session);
+    return [actor(session, root, definitions.job, next.snapshot, each.atMs), each];
+  });
 }
 
 function actor(

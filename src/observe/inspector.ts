@@ -8,19 +8,23 @@
 import type { Clock } from '../clock.ts';
 import type { Change } from '../jobs/state.ts';
 import type { Dialect } from './dialects.ts';
-import { type Shown, seenAtFirst, seenIn } from './inspection.ts';
+import { introducing, type Seen, type Shown, seenAtFirst, seenIn } from './inspection.ts';
 
 /** Facts that are shown in one go, and how long apart: together the most that inspectors cost. */
 const changesMax = 256;
 const everyMs = 100;
 /** Bytes that an inspector may leave unread before it is passed over. */
 const unreadBytesMax = 4 * 1024 * 1024;
+/** One that leaves them unread for so long, ms, has gone without saying so. */
+const deafMsMax = 60_000;
 
 /** The other end. */
 export interface Peer {
   send(text: string): void;
   /** Bytes handed over that have not left. */
   readonly unreadBytes: number;
+  /** Lets go of it. */
+  cut(): void;
 }
 
 /** A life as inspectors see it. */
@@ -37,6 +41,10 @@ interface Attached {
   readonly dialect: Dialect;
   /** Facts that it was not shown since it was last shown everything; null: it was shown all. */
   missed: number | null;
+  /** Since when it reads nothing, monotonic; null: it reads. */
+  deafSinceMs: number | null;
+  /** Sessions that it was told of. */
+  readonly known: Set<string>;
 }
 
 export class Inspector {
@@ -61,7 +69,7 @@ export class Inspector {
 
   /** Shows `peer` everything from now on. Returns what detaches it. */
   attach(peer: Peer, dialect: Dialect): () => void {
-    const attached: Attached = { peer, dialect, missed: 0 };
+    const attached: Attached = { peer, dialect, missed: 0, deafSinceMs: null, known: new Set() };
     this.#attached.add(attached);
     this.#arm();
     return () => {
@@ -119,14 +127,22 @@ export class Inspector {
     for (const attached of this.#attached) {
       const isFull = attached.peer.unreadBytes > unreadBytesMax;
       if (lost > 0 || isFull) attached.missed = (attached.missed ?? 0) + lost + pending.length;
+      if (this.#isGone(attached, isFull)) attached.peer.cut();
       if (isFull) continue;
       if (attached.missed !== null) this.#showAfresh(life, attached);
       else for (const { shown } of pending) tell(attached, shown);
     }
   }
 
+  #isGone(attached: Attached, isFull: boolean): boolean {
+    const nowMs = this.#clock.monotonicMs();
+    attached.deafSinceMs = isFull ? (attached.deafSinceMs ?? nowMs) : null;
+    return attached.deafSinceMs !== null && nowMs - attached.deafSinceMs > deafMsMax;
+  }
+
   #showAfresh(life: Inspected, attached: Attached): void {
     const atMs = this.#clock.wallMs();
+    attached.known.clear();
     tell(attached, seenAtFirst(shownOf(life), atMs));
     if (attached.missed) {
       const event = { type: 'inspector.skipped', facts: attached.missed };
@@ -138,6 +154,6 @@ export class Inspector {
 
 const shownOf = ({ views, gate }: Inspected): Shown => ({ state: views.state, gate: gate.state });
 
-function tell({ peer, dialect }: Attached, shown: ReturnType<typeof seenIn>): void {
-  for (const seen of shown) for (const text of dialect(seen)) peer.send(text);
+function tell({ peer, dialect, known }: Attached, shown: readonly Seen[]): void {
+  for (const seen of introducing(shown, known)) for (const text of dialect(seen)) peer.send(text);
 }

@@ -6,7 +6,7 @@ import { gzipSync } from 'node:zlib';
 import type { CDPSession } from 'playwright-core';
 import * as assert from 'uvu/assert';
 import { Refold } from '../../src/cli/refold.ts';
-import { dashboardPage } from '../../src/dashboard/bundle.ts';
+import { recordingPage } from '../../src/dashboard/bundle.ts';
 import type { FactRecord } from '../../src/events/record.ts';
 import { linesOf } from '../dashboard/logs.ts';
 import type { Screen } from './rig.ts';
@@ -14,7 +14,7 @@ import type { Screen } from './rig.ts';
 /** Writes a recording of these records; its address. */
 export async function recorded(dir: string, records: readonly FactRecord[]): Promise<string> {
   const gzip = gzipSync(linesOf(records));
-  const { html } = await dashboardPage({ name: `${records.length} facts`, records: records.length, gzip });
+  const { html } = await recordingPage({ name: `${records.length} facts`, records: records.length, gzip });
   const file = join(dir, `${records.length}.html`);
   await writeFile(file, html);
   return pathToFileURL(file).href;

@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto';
 import { gzipSync } from 'node:zlib';
 import * as assert from 'uvu/assert';
-import { dashboardPage } from '../../src/dashboard/bundle.ts';
+import { dashboardPage, recordingPage } from '../../src/dashboard/bundle.ts';
 import { suite } from '../suite.ts';
 
 const t = suite('dashboard/bundle');
@@ -11,7 +11,7 @@ const scriptOf = (html: string): string =>
   /<script type="module">([\s\S]*?)<\/script>\n<\/body>/.exec(html)?.[1] ?? '';
 
 t('its one script and its one style are those that the policy names by hash', async () => {
-  for (const page of [await dashboardPage(), await dashboardPage(recording)]) {
+  for (const page of [await dashboardPage(), await recordingPage(recording)]) {
     const script = scriptOf(page.html);
     assert.ok(script.length > 50_000);
     assert.not.match(script, /<\/script/i);
@@ -32,7 +32,7 @@ t('nothing is loaded from elsewhere', async () => {
 });
 
 t('a recorded page may speak to nobody, and says so itself; the live one only to its server', async () => {
-  const recorded = await dashboardPage(recording);
+  const recorded = await recordingPage(recording);
   assert.match(recorded.policy, /default-src 'none'.*connect-src 'none'/);
   assert.ok(recorded.html.includes(`<meta http-equiv="Content-Security-Policy" content="default-src 'none'`));
   assert.match(recorded.html, /<title>Berth: a &quot;log&quot;<\/title>/);

@@ -2,7 +2,7 @@
 import { gzipSync } from 'node:zlib';
 import * as assert from 'uvu/assert';
 import { type Address, home } from '../../src/dashboard/address.ts';
-import { dashboardPage } from '../../src/dashboard/bundle.ts';
+import { recordingPage } from '../../src/dashboard/bundle.ts';
 import type { LogFile } from '../../src/dashboard/log-file.ts';
 import { Model } from '../../src/dashboard/model.ts';
 import { Player } from '../../src/dashboard/player.ts';
@@ -47,7 +47,7 @@ const finalHash = ((): string => {
 })();
 
 t('an export, a gzipped one and a recording open, whatever they are called', async () => {
-  const { html } = await dashboardPage({ name: 'x', records: golden.length, gzip: gzipSync(text) });
+  const { html } = await recordingPage({ name: 'x', records: golden.length, gzip: gzipSync(text) });
   for (const content of [text, text.trimEnd(), gzipSync(text), html]) {
     const { shelf, drawn } = desk();
     await shelf.open(fileOf(content, 'whatever.bin'));

@@ -3,7 +3,7 @@ import { gunzipSync, gzipSync } from 'node:zlib';
 import * as assert from 'uvu/assert';
 import { foldsVersion, freezeFolds } from '../../src/checkpointing.ts';
 import { home } from '../../src/dashboard/address.ts';
-import { dashboardPage, type Recording } from '../../src/dashboard/bundle.ts';
+import { type Recording, recordingPage } from '../../src/dashboard/bundle.ts';
 import { beginLine, bytesOf } from '../../src/dashboard/log-lines.ts';
 import { Model, type Source } from '../../src/dashboard/model.ts';
 import { type Beginning, Player } from '../../src/dashboard/player.ts';
@@ -57,7 +57,7 @@ async function played(html: string): Promise<Played> {
   await playRecorded(model, recorded!, { newPlayer, pause });
   return { model, told, pauses };
 }
-const pageOf = async (recording: Recording): Promise<string> => (await dashboardPage(recording)).html;
+const pageOf = async (recording: Recording): Promise<string> => (await recordingPage(recording)).html;
 const hashOf = (records: readonly FactRecord[]): string => {
   const player = new Player(nodeSha256);
   player.append(records);

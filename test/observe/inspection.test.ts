@@ -2,7 +2,7 @@
 import * as assert from 'uvu/assert';
 import { type Dialect, statelyDialect, v4Dialect } from '../../src/observe/dialects.ts';
 import type { Seen } from '../../src/observe/inspection.ts';
-import { Inspector } from '../../src/observe/inspector.ts';
+import { Inspector, type Peer } from '../../src/observe/inspector.ts';
 import { suite } from '../suite.ts';
 import { World } from './world.ts';
 
@@ -15,7 +15,7 @@ interface Watching {
   readonly world: World;
   readonly inspector: Inspector;
   readonly seen: Seen[];
-  readonly peer: { unreadBytes: number; send: (text: string) => void };
+  readonly peer: Peer & { unreadBytes: number; cuts: number };
   readonly detach: () => void;
 }
 
@@ -24,7 +24,14 @@ async function watching(): Promise<Watching> {
   await world.tenant('acme');
   const inspector = new Inspector({ clock: world.clock, life: () => world.life });
   const seen: Seen[] = [];
-  const peer = { unreadBytes: 0, send: (text: string) => void seen.push(JSON.parse(text) as Seen) };
+  const peer = {
+    unreadBytes: 0,
+    cuts: 0,
+    send: (text: string) => void seen.push(JSON.parse(text) as Seen),
+    cut: () => {
+      peer.cuts += 1;
+    },
+  };
   const detach = inspector.attach(peer, plainly);
   await world.pass(200);
   return { world, inspector, seen, peer, detach };
@@ -83,7 +90,8 @@ t('one who attaches later is shown the jobs that have not ended, and no others',
   const runs = await world.submit({ plan: 'loop' });
   await world.pass(1_000);
   const late: Seen[] = [];
-  inspector.attach({ unreadBytes: 0, send: (text) => void late.push(JSON.parse(text) as Seen) }, plainly);
+  const send = (text: string) => void late.push(JSON.parse(text) as Seen);
+  inspector.attach({ unreadBytes: 0, send, cut: () => undefined }, plainly);
   await world.pass(200);
   const jobs = late.filter(({ session }) => session.startsWith('job.')).map(({ session }) => session);
   assert.equal(jobs, [`job.${runs}`]);
@@ -103,6 +111,36 @@ t(
     await world.pass(200);
     const skipped = seen.find((each) => each.kind === 'event' && each.event.type === 'inspector.skipped');
     assert.is(skipped?.kind === 'event' && skipped.event['facts'], 450);
+  },
+);
+
+t('one who reads nothing for a minute is let go', async () => {
+  const { world, peer } = await watching();
+  peer.unreadBytes = 1e9;
+  await world.pass(59_000);
+  assert.is(peer.cuts, 0);
+  await world.pass(3_000);
+  assert.ok(peer.cuts > 0);
+});
+
+t(
+  'a job that was there before, but one of too many, is introduced with the first thing told of it',
+  async () => {
+    const { world, inspector } = await watching();
+    const first = await world.submit({ plan: 'loop' });
+    for (let i = 0; i < 505; i += 1) await world.submit({ plan: 'loop' });
+    await world.pass(1_000);
+    const late: Seen[] = [];
+    const send = (text: string) => void late.push(JSON.parse(text) as Seen);
+    inspector.attach({ unreadBytes: 0, send, cut: () => undefined }, plainly);
+    await world.pass(200);
+    assert.not.ok(late.some(({ session }) => session === `job.${first}`));
+    await world.ask({ kind: 'CancelJob', id: first, tenant: null, by: 'admin' });
+    await world.pass(5_000);
+    const told = late.filter(({ session }) => session === `job.${first}`);
+    assert.is(told[0]?.kind, 'actor');
+    assert.is(told.filter(({ kind }) => kind === 'actor').length, 1);
+    assert.equal(valuesOf(told, `job.${first}`).at(-1), 'cancelled');
   },
 );
 

@@ -136,6 +136,19 @@ t('an upgrade that makes no sense is refused and cut, and the controller goes on
   assert.is((await admin.ask('GET', '/livez')).status, 200);
 });
 
+t('who asks for another protocol is answered in this one, bodies too', async () => {
+  const h2c = 'Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAAP__\r\n';
+  const get = `GET /livez HTTP/1.1\r\nHost: 127.0.0.1\r\n${h2c}Accept: */*\r\n\r\n`;
+  assert.match(
+    await raw(`${get}GET /livez HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n`),
+    /200 OK[\s\S]*200 OK/,
+  );
+  const body = JSON.stringify({ as: 'acme', kind: 'token' });
+  const post = `POST /demo/sign HTTP/1.1\r\nHost: 127.0.0.1\r\n${h2c}content-type: application/json\r\ncontent-length: ${body.length}\r\n\r\n${body}`;
+  const last = 'GET /livez HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n';
+  assert.match(await raw(`${post}${last}`), /"jws"/);
+});
+
 t('a clean stop lets inspectors go and does not wait for them', async () => {
   const socket = await knock('/inspect');
   assert.ok(socket instanceof WebSocket);
