@@ -1,10 +1,10 @@
 /** One job: why it waits at the moment that is looked at, and who stands before it. */
 import { isEnd } from '../../machines/job.ts';
 import type { Job } from '../jobs/state.ts';
-import { type Explanation, explain } from '../scheduler/explain.ts';
-import { useAsked } from './asked.tsx';
-import { Reasons, type ShownReason } from './explain-reasons.tsx';
+import { explain } from '../scheduler/explain.ts';
+import { Reasons } from './explain-reasons.tsx';
 import type { Model } from './model.ts';
+import { useWaitNow } from './present.tsx';
 import { clockTime, count } from './quantities.ts';
 import { Scroll } from './scroll.tsx';
 import { Empty, Failure, Go, JobLink, Loading, Panel, StateTag, type ViewProps } from './ui.tsx';
@@ -126,15 +126,7 @@ function Folded({ model, job }: { readonly model: Model; readonly job: Job }) {
 
 /** A tenant's page can't fold the queue of others; the server can, for now. */
 function Asked({ model, job }: { readonly model: Model; readonly job: Job }) {
-  const { server } = model;
-  const { id } = job.context;
-  const question =
-    server && model.isFollowing && !isEnd(job.state)
-      ? `${id} ${job.state} ${Math.floor(model.records.length / 5)}`
-      : null;
-  const asked = useAsked(question, () =>
-    server!.json<Omit<Explanation, 'reasons'> & { reasons: ShownReason[] }>(`/v1/jobs/${id}/explain`),
-  );
+  const asked = useWaitNow(model, job);
   if (isEnd(job.state)) return <NotWaiting model={model} job={job} />;
   if (asked === null)
     return (

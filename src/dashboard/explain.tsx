@@ -1,25 +1,20 @@
 /** Who waits and why: every reason that holds, and what would lift it. */
 import { useMemo } from 'preact/hooks';
 import { type QueueView, queueView } from '../views/queue-view.ts';
-import { useAsked } from './asked.tsx';
 import { JobWait } from './explain-job.tsx';
 import { Reasons } from './explain-reasons.tsx';
 import type { Model } from './model.ts';
+import { useQueueNow } from './present.tsx';
 import { clockTime, count } from './quantities.ts';
 import { Scroll } from './scroll.tsx';
-import { SourceNote } from './source-note.tsx';
 import { Empty, Failure, Go, JobLink, Loading, Panel, useModel, type ViewProps } from './ui.tsx';
 import { lastLeft, outsideQueue } from './waiting-line.ts';
-
-/** How often a tenant's page asks anew, in facts that it sees. */
-const askEvery = 5;
 
 export function ExplainView({ model }: ViewProps) {
   useModel(model);
   const { job } = model.address;
   return (
     <div class="explain">
-      <SourceNote model={model} />
       {job === null ? null : <JobWait model={model} id={job} />}
       {model.seesAll ? <FoldedQueue model={model} /> : <AskedQueue model={model} />}
     </div>
@@ -39,10 +34,7 @@ function FoldedQueue({ model }: ViewProps) {
 
 /** A tenant's: others' jobs stand before its own, and it may not see them, so the server is asked. */
 function AskedQueue({ model }: ViewProps) {
-  const { server } = model;
-  const question =
-    server && model.isFollowing ? `queue ${Math.floor(model.records.length / askEvery)}` : null;
-  const asked = useAsked<QueueView>(question, () => server!.json<QueueView>('/v1/queue'));
+  const asked = useQueueNow(model);
   if (asked === null)
     return (
       <Panel title="Who waits">

@@ -1,10 +1,11 @@
 /** Beside the picture of the fleet: who waits for it and why, and what ended last. */
 import type { Job } from '../jobs/state.ts';
-import { queueView } from '../views/queue-view.ts';
+import { type QueueView, queueView } from '../views/queue-view.ts';
+import type { Asked } from './asked.tsx';
 import { lastEnded, nowOf } from './census.ts';
 import { count, duration } from './quantities.ts';
 import type { TenantLook } from './tenant-look.ts';
-import { Empty, Go, JobLink, Panel, StateTag, type ViewProps } from './ui.tsx';
+import { Empty, Failure, Go, JobLink, Loading, Panel, StateTag, type ViewProps } from './ui.tsx';
 
 interface ListProps extends ViewProps {
   readonly looks: ReadonlyMap<string, TenantLook>;
@@ -13,10 +14,35 @@ interface ListProps extends ViewProps {
 const classesShown = 8;
 const endedShown = 10;
 
+interface QueueProps extends ListProps {
+  /** What a tenant's page was told; null where it was not asked. */
+  readonly asked: Asked<QueueView> | null;
+}
+
 /** Jobs that wait for the same thing in one row, as they are held back by the same reasons. */
-export function FleetQueue({ model, looks }: ListProps) {
-  // Whoever holds this log may read all of it.
-  const queue = queueView(model.moment.views, { tenant: '', admin: true });
+export function FleetQueue({ asked, ...props }: QueueProps) {
+  const { model } = props;
+  // Whoever holds all of this log may read all of it.
+  if (model.seesAll)
+    return <Waiting {...props} queue={queueView(model.moment.views, { tenant: '', admin: true })} />;
+  if (asked?.kind === 'told') return <Waiting {...props} queue={asked.answer} />;
+  return (
+    <Panel title="Queue">
+      {asked === null ? (
+        <Empty>
+          Who waited before your jobs, and so why they waited, only the operator sees. Back to live (l) to ask
+          for the present.
+        </Empty>
+      ) : asked.kind === 'asking' ? (
+        <Loading what="Asking who waits" />
+      ) : (
+        <Failure reason={asked.reason} next={asked.next} />
+      )}
+    </Panel>
+  );
+}
+
+function Waiting({ model, looks, queue }: ListProps & { readonly queue: QueueView }) {
   const { classes, jobs, totals, runners } = queue;
   const aside = (
     <span>

@@ -2,14 +2,18 @@
 
 import { useState } from 'preact/hooks';
 import { pendingByReason } from '../observe/gauges.ts';
+import type { Fleet } from '../slots/fleet.ts';
+import type { QueueView } from '../views/queue-view.ts';
 import type { Views } from '../views/views.ts';
 import { type Census, censusOf, nowOf } from './census.ts';
 import { FleetEnded, FleetQueue } from './fleet-lists.tsx';
 import { type Room, roomOf } from './fleet-shape.ts';
 import { GpuCard } from './gpu-card.tsx';
+import { answerOf, useFleetNow, useQueueNow } from './present.tsx';
 import { count } from './quantities.ts';
 import { fleetSentence, fragmentationWords, gateSentence, mainReason } from './sentences.ts';
 import { type TenantLook, tenantLooks } from './tenant-look.ts';
+import { fleetAsTold, pendingAsTold } from './tenant-sight.ts';
 import { Empty, Go, Panel, useModel, type ViewProps } from './ui.tsx';
 
 /** GPUs drawn at first; more on request. */
@@ -17,6 +21,8 @@ const gpusShownFirst = 32;
 
 export function FleetView({ model }: ViewProps) {
   useModel(model);
+  const queue = useQueueNow(model);
+  const told = answerOf(useFleetNow(model));
   const { state, views } = model.moment;
   if (model.moment.seq === model.beginSeq && model.records.length === 0)
     return (
@@ -29,27 +35,41 @@ export function FleetView({ model }: ViewProps) {
       </Panel>
     );
   const looks = tenantLooks(state.tenants.keys());
-  const room = roomOf(state.fleet);
+  const fleet = told ? fleetAsTold(state.fleet, told.gpus) : state.fleet;
+  const room = model.seesAll || told ? roomOf(fleet) : null;
   return (
     <>
-      <Summary model={model} views={views} room={room} />
-      <Gpus model={model} looks={looks} room={room} />
+      <Summary model={model} views={views} room={room} queue={answerOf(queue)} />
+      <Gpus model={model} looks={looks} fleet={fleet} room={room} />
       <div class="side-by-side">
         <div>
-          <FleetQueue model={model} looks={looks} />
+          <FleetQueue model={model} looks={looks} asked={queue} />
           <FleetEnded model={model} looks={looks} />
         </div>
-        <FitTable room={room} />
+        {room ? <FitTable room={room} /> : null}
       </div>
     </>
   );
 }
 
-function Summary({ model, views, room }: ViewProps & { readonly views: Views; readonly room: Room }) {
+interface RoomProps {
+  /** Null where only the operator sees what others hold. */
+  readonly room: Room | null;
+}
+
+interface SummaryProps extends ViewProps, RoomProps {
+  readonly views: Views;
+  /** What the server told a tenant's page. */
+  readonly queue: QueueView | null;
+}
+
+function Summary({ model, views, room, queue }: SummaryProps) {
   const { state, gate } = model.moment;
   const census = censusOf(state, nowOf(model) ?? 0);
   const { running, waiting } = census.byGroup;
-  const pending = pendingByReason(views, census.byState, gate.state !== 'readOnly');
+  const pending = model.seesAll
+    ? pendingByReason(views, census.byState, gate.state !== 'readOnly')
+    : pendingAsTold(queue, census.byState);
   const closed = gateSentence(gate, state.controller.configured?.queuedMax ?? null);
   return (
     <section class="panel summary" aria-label="Summary">
@@ -60,6 +80,7 @@ function Summary({ model, views, room }: ViewProps & { readonly views: Views; re
       ) : null}
       <p class="sentence">
         {fleetSentence(running, waiting, pending)}{' '}
+        {model.seesAll ? null : <span class="soft">Only your own jobs are counted. </span>}
         {running + waiting === 0 ? <HowToSubmit model={model} /> : null}
       </p>
       <Numbers census={census} pending={pending} room={room} />
@@ -87,8 +108,7 @@ function Numbers({
 }: {
   readonly census: Census;
   readonly pending: ReadonlyMap<string, number>;
-  readonly room: Room;
-}) {
+} & RoomProps) {
   const main = mainReason(pending);
   return (
     <dl class="numbers">
@@ -101,8 +121,8 @@ function Numbers({
       />
       <Figure
         name="slices free"
-        value={`${count(room.free)} of ${count(room.slices)}`}
-        more={freeWords(room)}
+        value={room ? `${count(room.free)} of ${count(room.slices)}` : 'not known'}
+        more={room ? freeWords(room) : 'only the operator sees what others hold'}
       />
       <Figure name="ended in the last minute" tone="good" value={`${isAtLeast ? '≥ ' : ''}${count(ended)}`} />
       <Figure name="of these failed" tone={failed > 0 ? 'bad' : ''} value={count(failed)} />
@@ -139,10 +159,10 @@ function Figure({
 function Gpus({
   model,
   looks,
+  fleet,
   room,
-}: ViewProps & { readonly looks: ReadonlyMap<string, TenantLook>; readonly room: Room }) {
+}: ViewProps & RoomProps & { readonly looks: ReadonlyMap<string, TenantLook>; readonly fleet: Fleet }) {
   const [shown, setShown] = useState(gpusShownFirst);
-  const { fleet } = model.moment.state;
   const gpus = [...fleet.values()];
   if (gpus.length === 0)
     return (
@@ -155,12 +175,12 @@ function Gpus({
   return (
     <Panel
       title={`${count(gpus.length)} GPU${gpus.length === 1 ? '' : 's'}`}
-      aside={<span>{fragmentationWords(room.fragmentation)}</span>}
+      aside={room ? <span>{fragmentationWords(room.fragmentation)}</span> : undefined}
     >
-      <Legend looks={looks} />
+      <Legend looks={looks} seesAll={model.seesAll} />
       <div class="gpus">
         {gpus.slice(0, shown).map((gpu) => (
-          <GpuCard key={gpu.id} model={model} gpu={gpu} looks={looks} />
+          <GpuCard key={gpu.id} model={model} gpu={gpu} looks={looks} isKnown={room !== null} />
         ))}
       </div>
       {gpus.length > shown ? (
@@ -175,7 +195,13 @@ function Gpus({
 /** Tenants named in the legend; further ones are named on their slices all the same. */
 const legendMax = 8;
 
-function Legend({ looks }: { readonly looks: ReadonlyMap<string, TenantLook> }) {
+function Legend({
+  looks,
+  seesAll,
+}: {
+  readonly looks: ReadonlyMap<string, TenantLook>;
+  readonly seesAll: boolean;
+}) {
   return (
     <ul class="legend" aria-label="Legend">
       {[...looks].slice(0, legendMax).map(([name, look]) => (
@@ -186,6 +212,11 @@ function Legend({ looks }: { readonly looks: ReadonlyMap<string, TenantLook> }) 
           held by {name}
         </li>
       ))}
+      {seesAll ? null : (
+        <li>
+          <span class="swatch foreign" aria-hidden="true" /> held by others, or not known
+        </li>
+      )}
       <li>
         <span class="swatch free" aria-hidden="true" /> free
       </li>

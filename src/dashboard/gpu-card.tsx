@@ -5,31 +5,39 @@ import { Confirm } from './confirm.tsx';
 import { blocksOf, drainPlan, drainWords, roomOn } from './fleet-shape.ts';
 import type { Model } from './model.ts';
 import type { TenantLook } from './tenant-look.ts';
+import { someoneElse } from './tenant-sight.ts';
 import { Go } from './ui.tsx';
 
 interface GpuCardProps {
   readonly model: Model;
   readonly gpu: Gpu;
   readonly looks: ReadonlyMap<string, TenantLook>;
+  /** Is all that is held on it known? A tenant's page knows what it was told, and of the past its own jobs alone. */
+  readonly isKnown: boolean;
 }
 
 const stateWords: Readonly<Record<string, readonly [sign: string, tone: string, title: string]>> = {
   serving: ['●', 'good', 'Takes jobs'],
   draining: ['◐', 'wait', 'What runs on it may end; nothing new is placed'],
   drained: ['○', 'off', 'Out of service: empty, and takes no jobs'],
+  'takes no jobs': ['○', 'off', 'Being drained, or drained: others may still run on it'],
 };
 
-export function GpuCard({ model, gpu, looks }: GpuCardProps) {
+/** Whether it is empty yet depends on jobs that are not seen. */
+const unknownShut = 'takes no jobs';
+
+export function GpuCard({ model, gpu, looks, isKnown }: GpuCardProps) {
   const blocks = blocksOf(gpu);
-  const [sign, tone, title] = stateWords[gpu.machine.state] ?? ['', '', ''];
   const isServing = gpu.machine.state === 'serving';
+  const stateText = isKnown || isServing ? gpu.machine.state : unknownShut;
+  const [sign, tone, title] = stateWords[stateText] ?? ['', '', ''];
   return (
-    <article class="gpu" aria-label={`${gpu.id}, ${gpu.board}, ${gpu.machine.state}`}>
+    <article class="gpu" aria-label={`${gpu.id}, ${gpu.board}, ${stateText}`}>
       <header>
         <h3>{gpu.id}</h3>
         <span class="soft">{gpu.board}</span>
         <span class={`tag ${tone}`} title={title}>
-          <span aria-hidden="true">{sign}</span> {gpu.machine.state}
+          <span aria-hidden="true">{sign}</span> {stateText}
         </span>
         <span class="badge">{gpu.enforcement}</span>
         <Service model={model} gpu={gpu} />
@@ -43,15 +51,23 @@ export function GpuCard({ model, gpu, looks }: GpuCardProps) {
       >
         {blocks.map(({ start, size, holding }) => (
           <li key={start} style={{ gridColumn: `span ${size}` }}>
-            {holding ? (
+            {holding?.job === someoneElse ? (
+              <span class="held foreign" title={`${holding.slot.profile}, held by a job of another tenant`}>
+                others
+              </span>
+            ) : holding ? (
               <HeldSlot model={model} holding={holding} look={looks.get(holding.tenant)} />
-            ) : (
+            ) : isKnown ? (
               <span class={isServing ? 'free' : 'free shut'}>{isServing ? 'free' : 'off'}</span>
+            ) : (
+              <span class="held foreign" title="Free, or held by another tenant: only the operator sees that">
+                ?
+              </span>
             )}
           </li>
         ))}
       </ol>
-      <p class="soft">{roomWords(gpu)}</p>
+      <p class="soft">{isKnown ? roomWords(gpu) : unknownWords(isServing)}</p>
     </article>
   );
 }
@@ -82,6 +98,11 @@ function HeldSlot({
     </Go>
   );
 }
+
+const unknownWords = (isServing: boolean): string =>
+  isServing
+    ? 'What others held here, and so what was free, only the operator sees.'
+    : 'Nothing new is placed here; whether others still ran on it only the operator sees.';
 
 function roomWords(gpu: Gpu): string {
   if (gpu.machine.state === 'draining') return 'Nothing new is placed here; what runs may end.';

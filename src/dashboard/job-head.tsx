@@ -2,7 +2,7 @@
 import { useState } from 'preact/hooks';
 import { isEnd } from '../../machines/job.ts';
 import { type Cause, errors } from '../errors.ts';
-import type { Job } from '../jobs/state.ts';
+import { isWaiting, type Job } from '../jobs/state.ts';
 import { explain } from '../scheduler/explain.ts';
 import { Confirm } from './confirm.tsx';
 import { CommandLine, Copy } from './copy.tsx';
@@ -10,8 +10,9 @@ import type { CourseStep } from './job-course.ts';
 import { cancelText, placeText, storyOf } from './job-story.ts';
 import { Json } from './json.tsx';
 import type { Model } from './model.ts';
+import { type ToldWait, useWaitNow } from './present.tsx';
 import type { Server } from './server.ts';
-import { clockTime, duration, Panel, StateTag } from './ui.tsx';
+import { clockTime, duration, Failure, Loading, Panel, StateTag } from './ui.tsx';
 
 export interface HeadProps {
   readonly model: Model;
@@ -121,10 +122,37 @@ function CauseNote({ cause: { code, message, retryable } }: { readonly cause: Ca
   );
 }
 
+type WhyProps = Pick<HeadProps, 'model' | 'job'>;
+
 /** The reasons for which a job waits; nothing for one that does not. */
-function Why({ model, job }: Pick<HeadProps, 'model' | 'job'>) {
+function Why({ model, job }: WhyProps) {
+  if (!model.seesAll) return isWaiting(job) ? <WhyAsked model={model} job={job} /> : null;
   const { cast, gate } = model.moment;
-  const { reasons, position } = explain(cast.scheduler.sight, job, gate.state !== 'readOnly');
+  return <WhyTold {...explain(cast.scheduler.sight, job, gate.state !== 'readOnly')} />;
+}
+
+/** A tenant's page does not know who else waits, so the server says it; of the past nobody tells it. */
+function WhyAsked({ model, job }: WhyProps) {
+  const asked = useWaitNow(model, job);
+  if (asked?.kind === 'told') return <WhyTold {...asked.answer} />;
+  return (
+    <section class="why" aria-label="Why it waits">
+      <h3>Why it waits</h3>
+      {asked === null ? (
+        <p class="soft">
+          That depends on jobs of other tenants: of the past only the operator sees it. Back to live (l) to
+          ask for the present.
+        </p>
+      ) : asked.kind === 'asking' ? (
+        <Loading what="Asking why it waits" />
+      ) : (
+        <Failure reason={asked.reason} next={asked.next} />
+      )}
+    </section>
+  );
+}
+
+function WhyTold({ reasons, position }: Pick<ToldWait, 'reasons' | 'position'>) {
   if (reasons.length === 0) return null;
   return (
     <section class="why" aria-label="Why it waits">

@@ -6,6 +6,7 @@ import { everything, findJobs, type Wanted } from './job-filter.ts';
 import { JobFilters } from './job-filters.tsx';
 import { JobSelection } from './job-selection.tsx';
 import type { Model } from './model.ts';
+import { answerOf, useQueueNow } from './present.tsx';
 import { count, duration } from './quantities.ts';
 import { type Column, Rows } from './rows.tsx';
 import { Empty, Go, Panel, StateTag, useModel, type ViewProps } from './ui.tsx';
@@ -79,10 +80,12 @@ export function JobsView({ model }: ViewProps) {
 /** Looked for once a moment, not once a scrolled row. */
 function useFound(model: Model, wanted: Wanted) {
   const { state, views, seq } = model.moment;
+  const queue = answerOf(useQueueNow(model));
+  const told = model.seesAll ? 'all' : queue;
   return useMemo(() => {
-    const waits = new Waits(views);
+    const waits = new Waits(views, told);
     return { waits, found: findJobs(state.jobs.values(), (job) => waits.whyOf(job)?.code ?? null, wanted) };
-  }, [state, views, seq, wanted]);
+  }, [state, views, seq, wanted, told]);
 }
 
 const emptyWords = (model: Model): string =>

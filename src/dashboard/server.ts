@@ -95,6 +95,8 @@ export interface Call {
   readonly body?: unknown;
   readonly type?: string;
   readonly headers?: Readonly<Record<string, string>>;
+  /** Ends when the answer is no longer wanted. */
+  readonly signal?: AbortSignal;
 }
 
 export class Server {
@@ -133,11 +135,12 @@ export class Server {
   /** The answer, whatever its status. Rejects when the server can't be reached. */
   async ask(
     path: string,
-    { method = 'GET', as = this.name, body, type, headers }: Call = {},
+    { method = 'GET', as = this.name, body, type, headers, signal }: Call = {},
   ): Promise<Response> {
     const isBytes = body instanceof Uint8Array || typeof body === 'string';
     return this.#asking(as, path, {
       method,
+      ...(signal ? { signal } : {}),
       headers: {
         ...(body === undefined
           ? {}
@@ -204,8 +207,9 @@ export class Server {
   }
 
   /**
-   * Facts from `from` on as they come, in batches, for as long as the connection lasts. Rejects with a `Problem`, and when
-   * the server falls silent: a machine that was unplugged closes no connection.
+   * Facts from `from` on as they come, in batches, for as long as the connection lasts; first an empty one, as soon as the
+   * server has let us in. Rejects with a `Problem`, and when the server falls silent: a machine that was unplugged closes no
+   * connection.
    */
   async *facts(from: number, signal: AbortSignal): AsyncGenerator<PlayedRecord[]> {
     const silence = new AbortController();
@@ -215,6 +219,7 @@ export class Server {
     });
     if (!response.ok || !response.body)
       throw new Problem(response.status, (await response.json().catch(() => ({}))) as object);
+    yield [];
     // A web stream can be iterated in every browser we name, though not in every type library.
     const chunks = response.body as unknown as AsyncIterable<Uint8Array>;
     const giveUp = (): void => silence.abort(new Error('the server fell silent'));

@@ -27,7 +27,7 @@ export function TenantsView({ model }: ViewProps) {
           ? `Policy ${policy.name}: tenants that wait take turns, as many as their weight. Owed: turns by which one is behind the tenant furthest ahead; who is owed most goes next, and one that does not wait is owed nothing.`
           : `Policy ${policy.name}: first come, first served. Nobody is owed a turn, and weights do not count.`}
       </p>
-      {tenantShares(views).map((tenant) => (
+      {tenantShares(views, model.seesAll).map((tenant) => (
         <TenantPanel key={tenant.name} model={model} tenant={tenant} look={looks.get(tenant.name)} />
       ))}
     </>
@@ -57,12 +57,17 @@ function TenantPanel({
         <dl class="figures">
           <dt>Entitled</dt>
           <dd>
-            weight {count(terms.weight)}: {percent(entitled)} of the turns while all tenants wait
+            weight {count(terms.weight)}
+            {entitled === null
+              ? '; which share of the turns that is, only the operator sees'
+              : `: ${percent(entitled)} of the turns while all tenants wait`}
           </dd>
           <dt>Used now</dt>
-          <dd>{usage.slices === 0 ? 'no slices' : `${percent(held)} of the slices that are held`}</dd>
+          <dd>{usedWords(usage.slices, held)}</dd>
           <dt>Owed</dt>
-          <dd>{owedWords(owed, queued)}</dd>
+          <dd>
+            {model.seesAll ? owedWords(owed, queued) : 'only the operator sees that: it depends on others'}
+          </dd>
         </dl>
         <div class="bars">
           <Bar name="Slices held" value={usage.slices} max={terms.slicesMax} />
@@ -76,6 +81,11 @@ function TenantPanel({
       </p>
     </section>
   );
+}
+
+function usedWords(slices: number, held: number | null): string {
+  if (slices === 0) return 'no slices';
+  return held === null ? `${count(slices)} slices` : `${percent(held)} of the slices that are held`;
 }
 
 const percent = (share: number): string => `${Math.round(100 * share)} %`;

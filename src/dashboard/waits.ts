@@ -9,6 +9,7 @@ import type { Job } from '../jobs/state.ts';
 import { classReasons, explain, type Reason, type ReasonCode } from '../scheduler/explain.ts';
 import { classKey } from '../scheduler/queue.ts';
 import type { Sight } from '../scheduler/scheduler.ts';
+import type { QueueView } from '../views/queue-view.ts';
 
 /** A code with what it means for this job. */
 export type Why = Pick<Reason, 'message'> & { readonly code: string };
@@ -32,14 +33,28 @@ export const waitWords: Readonly<Record<ReasonCode, string>> = {
 const ahead: Why = { code: 'AheadInQueue', message: 'jobs of the same tenant and shape came earlier' };
 const next: Why = { code: 'NotEvaluated', message: 'it is looked at next' };
 
+const notSeen: Why = {
+  code: 'NotSeen',
+  message: 'it depends on jobs of other tenants; only the operator sees why',
+};
+
+/** What the server told a tenant's page of its own classes; `all`: every fact is here, and nobody has to be asked. */
+export type ToldClasses = Pick<QueueView, 'classes'> | null | 'all';
+
 /** One moment's answers; to be made anew when the moment has moved. */
 export class Waits {
   readonly #sight: Sight;
   readonly #heads = new Map<string, string>();
-  readonly #first = new Map<string, Reason | null>();
+  readonly #first = new Map<string, Why | null>();
+  readonly #seesAll: boolean;
 
-  constructor({ scheduler }: { readonly scheduler: { readonly sight: Sight } }) {
+  /** @param told  null: nobody could be asked, or the answer is not there yet */
+  constructor({ scheduler }: { readonly scheduler: { readonly sight: Sight } }, told: ToldClasses = 'all') {
     this.#sight = scheduler.sight;
+    this.#seesAll = told === 'all';
+    if (told !== 'all')
+      for (const { tenant, slot, gpus, reasons } of told?.classes ?? [])
+        this.#first.set(classKey(tenant, { profile: slot, gpus }), lastingReason(reasons));
     for (const { tenant, shape, jobs } of this.#sight.queue.classes())
       this.#heads.set(classKey(tenant, shape), jobs[0]?.id ?? '');
   }
@@ -60,12 +75,17 @@ export class Waits {
     const key = classKey(tenant, shape);
     let first = this.#first.get(key);
     if (first === undefined) {
+      if (!this.#seesAll) return notSeen;
       first = classReasons(this.#sight, tenant, shape)[0] ?? null;
       this.#first.set(key, first);
     }
     return first ?? (this.#heads.get(key) === id ? next : ahead);
   }
 }
+
+/** What holds back the whole class; null where its first job is looked at next. */
+const lastingReason = ([first]: QueueView['classes'][number]['reasons']): Why | null =>
+  first && first.code !== 'NotEvaluated' ? first : null;
 
 const stopWords = {
   late: 'its guest did not start in time',

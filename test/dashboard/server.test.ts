@@ -151,6 +151,16 @@ t('the page asks for whom the server signs', async () => {
   assert.is(((await failure(demoNames(busy))) as Problem).status, 503);
 });
 
+t('a question that nobody wants answered any more is called off', async () => {
+  let isGone = false;
+  const url = await answering((request) => void request.on('close', () => (isGone = true)));
+  const ends = new AbortController();
+  setTimeout(() => ends.abort(), 50);
+  assert.is((await failure(pageAt(url).json('/x', { signal: ends.signal }))).name, 'AbortError');
+  for (let i = 0; i < 100 && !isGone; i += 1) await new Promise((resume) => setTimeout(resume, 10));
+  assert.ok(isGone);
+});
+
 t('many requests at a time ask for one token', async () => {
   let signed = 0;
   const url = await answering((_, response) => {

@@ -8,7 +8,7 @@ const t = suite('dashboard: shares of tenants');
 const limits = { wallMs: 86_400_000 };
 
 const shareOf = (world: World, name: string) =>
-  tenantShares(world.life.views).find((each) => each.name === name)!;
+  tenantShares(world.life.views, true).find((each) => each.name === name)!;
 
 t('entitled is the weight among all weights, held the slices among those held', async () => {
   const world = await World.start({ policy: 'round-robin' });
@@ -16,7 +16,7 @@ t('entitled is the weight among all weights, held the slices among those held', 
   await world.tenant('globex');
   await world.submit({ plan: 'loop', slot: '3g.40gb', limits });
   await world.settle();
-  const [acme, globex] = tenantShares(world.life.views);
+  const [acme, globex] = tenantShares(world.life.views, true);
   assert.equal([acme!.entitled, globex!.entitled], [0.75, 0.25]);
   assert.equal([acme!.held, globex!.held], [1, 0]);
   assert.equal(acme!.usage, { jobs: 1, slices: 4, waiting: 0 });
