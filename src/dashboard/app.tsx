@@ -85,12 +85,15 @@ export function App({ model, shelf }: ViewProps & { readonly shelf: Shelf }) {
         <h1 class="hidden">{titles[model.address.view]}</h1>
         <OpenNote shelf={shelf} />
         <SourceNote model={model} />
-        <View model={model} />
+        {isUnread(model) ? null : <View model={model} />}
       </main>
       <Scrubber model={model} />
     </>
   );
 }
+
+/** Nothing came, and nothing will: a view would take that for a controller on which nothing has happened. */
+const isUnread = ({ source, records }: Model): boolean => source.kind === 'failed' && records.length === 0;
 
 /** The hash is the address of what is shown, so the jump must not go there. */
 function skip(event: Event): void {

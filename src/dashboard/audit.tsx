@@ -1,39 +1,35 @@
 /** Whether the log can be believed, checked here and not taken from anyone's word. */
 import { useRef } from 'preact/hooks';
-import { isChained, LogIndex } from './audit-check.ts';
+import { isChained, LifeIndex } from './audit-check.ts';
 import { ChainPanel, DecisionsPanel } from './audit-checks.tsx';
 import { HeadPanel } from './audit-head.tsx';
 import { HashesPanel, LivesPanel } from './audit-lives.tsx';
 import { CommandLine } from './copy.tsx';
-import { SourceNote } from './source-note.tsx';
 import { Empty, Panel, useModel, type ViewProps } from './ui.tsx';
 
 export function AuditView({ model }: ViewProps) {
   useModel(model);
   const { records } = model;
-  const index = useRef<{ readonly of: typeof records; readonly index: LogIndex } | null>(null);
+  const index = useRef<{ readonly of: typeof records; readonly index: LifeIndex } | null>(null);
   const [first] = records;
   if (!first)
     return (
-      <>
-        <SourceNote model={model} />
-        <Panel title="Audit">
-          <Empty>
-            No fact is here yet. Once there are some, this page checks them: hashes, links, decisions.
-          </Empty>
-        </Panel>
-      </>
+      <Panel title="Audit">
+        <Empty>
+          No fact is here yet. Once there are some, this page checks them: hashes, links, decisions.
+        </Empty>
+      </Panel>
     );
-  if (!model.seesAll || !isChained(first)) return <TenantNote model={model} />;
+  if (!model.seesAll || !isChained(first)) return <TenantNote />;
   // Another log in its place, and all is read anew.
-  if (index.current?.of !== records) index.current = { of: records, index: new LogIndex(records) };
+  if (index.current?.of !== records) index.current = { of: records, index: new LifeIndex(records) };
   const told = index.current.index.readOn();
   return (
-    <div class="audit">
-      <SourceNote model={model} />
+    // A verdict is about the log that was here then: with another one, or an older copy, all begins anew.
+    <div class="audit" key={model.logNumber}>
       <div class="audit-pair">
-        <ChainPanel key={first.hash} model={model} />
-        <DecisionsPanel key={first.hash} model={model} />
+        <ChainPanel model={model} />
+        <DecisionsPanel model={model} />
       </div>
       <HeadPanel model={model} />
       <HashesPanel model={model} points={told.points} />
@@ -43,17 +39,14 @@ export function AuditView({ model }: ViewProps) {
   );
 }
 
-const TenantNote = ({ model }: ViewProps) => (
-  <>
-    <SourceNote model={model} />
-    <Panel title="Audit">
-      <Empty>
-        A tenant gets its own facts only, without hashes, so the chain can't be checked from here. The
-        operator can; and anyone may keep the signed head that <code>GET /v1/log/head</code> gives without a
-        key, as a witness.
-      </Empty>
-    </Panel>
-  </>
+const TenantNote = () => (
+  <Panel title="Audit">
+    <Empty>
+      A tenant gets its own facts only, without hashes, so the chain can't be checked from here. The operator
+      can; and anyone may keep the signed head that <code>GET /v1/log/head</code> gives without a key, as a
+      witness.
+    </Empty>
+  </Panel>
 );
 
 function Commands({ model }: ViewProps) {

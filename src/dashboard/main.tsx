@@ -72,7 +72,13 @@ async function demoSignedIn(): Promise<SignedIn | null> {
       const names = await demoNames('');
       return names.length === 0 ? null : { signer: demoSigner('', names), name: 'admin' };
     } catch {
-      render(<Loading what="Waiting for the server" />, page);
+      render(
+        <main>
+          <h1>Berth</h1>
+          <Loading what="Waiting for the server" />
+        </main>,
+        page,
+      );
       await pause(retryMs);
     }
   }

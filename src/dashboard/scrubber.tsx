@@ -10,6 +10,7 @@ export function Scrubber({ model }: ViewProps) {
   const [speed, setSpeed] = useState(10);
   const [isPlaying, setPlaying] = useState(false);
   const { moment, headSeq, beginSeq } = model;
+  const isConnected = model.source.kind === 'live';
   useEffect(() => {
     if (!isPlaying) return;
     const timer = setInterval(
@@ -75,12 +76,12 @@ export function Scrubber({ model }: ViewProps) {
       {model.source.kind === 'file' ? null : (
         <button
           type="button"
-          class={model.isFollowing ? 'live on' : 'live'}
+          class={model.isFollowing && isConnected ? 'live on' : 'live'}
           onClick={() => model.follow()}
           title="Follow the log (l)"
           aria-pressed={model.isFollowing}
         >
-          {model.isFollowing ? '● Live' : 'Back to live'}
+          {model.isFollowing ? (isConnected ? '● Live' : '○ Not live') : 'Back to live'}
         </button>
       )}
     </section>

@@ -21,7 +21,9 @@ export function SourceNote({ model }: ViewProps) {
           facts of slots and controller. A slot that looks free here may be held by somebody else.
         </p>
       )}
-      {source.kind === 'failed' ? <Failure reason={source.reason} next={source.next} /> : null}
+      {source.kind === 'failed' ? (
+        <Failure reason={asSentence(source.reason)} next={asSentence(source.next)} />
+      ) : null}
       {halt ? (
         <Failure
           reason={`This log can't be folded beyond seq ${count(halt.seq - 1)}: ${halt.reason}.`}
@@ -41,4 +43,10 @@ function Progress({ loaded, total }: { readonly loaded: number; readonly total: 
       </label>
     </p>
   );
+}
+
+/** What a server says of a problem is half a sentence, to be read behind a colon. */
+function asSentence(words: string): string {
+  if (words === '') return '';
+  return `${words[0]!.toUpperCase()}${words.slice(1)}${/[.!?]$/.test(words) ? '' : '.'}`;
 }
