@@ -35,6 +35,10 @@ class Desk {
   readonly asked: string[] = [];
   /** Ends the stream that is open. */
   breakOff = (): void => undefined;
+  /** Sends this fact down the stream that is open. */
+  send = (_: FactRecord): void => undefined;
+  /** Lets nobody follow. */
+  isCrowded = false;
 
   readonly fetch = (async (input: string, { headers, signal }: RequestInit): Promise<Response> => {
     const { pathname, searchParams } = new URL(input);
@@ -42,7 +46,10 @@ class Desk {
     if (pathname === '/v1/about') return Response.json({ log: this.records[0]?.hash ?? null, headSeq: head });
     if (pathname === '/v1/log/begin') return Response.json(this.begin);
     const from = Number(searchParams.get('from'));
-    if ((headers as Record<string, string>)['accept'] === 'text/event-stream') return this.#stream(signal!);
+    if ((headers as Record<string, string>)['accept'] === 'text/event-stream') {
+      if (this.isCrowded) return Response.json({ detail: 'too many streams' }, { status: 503 });
+      return this.#stream(signal!);
+    }
     if (from <= this.retiredSeq)
       return Response.json({ code: 'ERR_NOT_FOUND', detail: `seq ${from} is retired` }, { status: 404 });
     const limit = Math.min(50, Number(searchParams.get('limit')));
@@ -55,6 +62,8 @@ class Desk {
     const body = new ReadableStream<Uint8Array>({
       start: (controller) => {
         this.breakOff = () => controller.close();
+        this.send = (record) =>
+          controller.enqueue(new TextEncoder().encode(`data: ${JSON.stringify(record)}\n\n`));
         signal.addEventListener('abort', () => controller.error(signal.reason));
       },
     });
@@ -66,11 +75,15 @@ interface Followed {
   readonly model: Model;
   readonly begins: (Beginning | null)[];
   readonly followed: Promise<void>;
+  /** How the facts come, as told one after the other. */
+  readonly told: string[];
+  /** Pauses between two tries, ms. */
+  readonly pauses: number[];
   live(): Promise<void>;
   close(): Promise<void>;
 }
 
-function follow(desk: Desk, name = 'admin'): Followed {
+function follow(desk: Desk, name = 'admin', recordsMax = 1_000): Followed {
   const closing = new AbortController();
   const signer = { names: [name], token: async () => 'token', request: async () => '' };
   const server = new Server({ signer, name, base: 'http://desk', fetch: desk.fetch });
@@ -81,17 +94,32 @@ function follow(desk: Desk, name = 'admin'): Followed {
     navigate: () => undefined,
     soon: (draw) => draw(),
   });
+  const told: string[] = [];
+  const pauses: number[] = [];
+  model.onChange(() => {
+    if (told.at(-1) !== model.source.kind) told.push(model.source.kind);
+  });
   const begins: (Beginning | null)[] = [];
   const newPlayer = (beginning: Beginning | null): Player => {
     begins.push(beginning);
     return new Player(nodeSha256, beginning);
   };
   const pause = (): Promise<void> => new Promise((resume) => setTimeout(resume, 1));
-  const followed = followServer({ model, server, newPlayer, pause, signal: closing.signal });
+  const paused = (ms: number): Promise<void> => {
+    if (ms > 0) pauses.push(ms);
+    return pause();
+  };
+  const followed = followServer({
+    ...{ model, server, newPlayer, recordsMax },
+    pause: paused,
+    signal: closing.signal,
+  });
   return {
     model,
     begins,
     followed,
+    told,
+    pauses,
     live: async () => {
       while (model.source.kind !== 'live') await pause();
     },
@@ -236,6 +264,84 @@ t('a checkpoint of another version is not folded: the page is to be loaded anew'
     reason: 'this page is of another version than its server',
     next: 'load the page anew',
   });
+});
+
+t('a server that lets nobody follow is asked ever more seldom, and no connection is claimed', async () => {
+  const desk = new Desk();
+  desk.isCrowded = true;
+  const page = follow(desk);
+  while (page.pauses.length < 6) await new Promise((resume) => setTimeout(resume, 1));
+  assert.equal(page.pauses.slice(0, 6), [500, 1_000, 2_000, 4_000, 5_000, 5_000]);
+  assert.equal(page.told, ['loading', 'reconnecting'], 'no flicker');
+  assert.is(page.model.headSeq, head, 'what is there is read all the same');
+  desk.isCrowded = false;
+  await page.live();
+  await page.close();
+});
+
+t(
+  'where nothing was read, another log whose first facts are retired as well is not taken for the same',
+  async () => {
+    const desk = new Desk();
+    // Its newest fact is in the checkpoint: there is none to compare.
+    desk.retiredSeq = 100;
+    desk.records = [];
+    desk.begin = retired(100);
+    const page = follow(desk);
+    await page.live();
+    assert.is(page.model.records.length, 0);
+    desk.begin = retired(120);
+    desk.retiredSeq = 120;
+    desk.breakOff();
+    while (page.begins.length < 2) await new Promise((resume) => setTimeout(resume, 1));
+    assert.is(page.model.beginSeq, 120);
+    await page.close();
+  },
+);
+
+t(
+  'a page that holds too much begins anew at the newest checkpoint, says so, and stays where it was',
+  async () => {
+    const desk = new Desk();
+    desk.records = all.slice(0, 140);
+    const page = follow(desk, 'admin', 150);
+    await page.live();
+    const { model } = page;
+    model.go({ view: 'audit', at: 130 });
+    desk.begin = { ...retired(100), reason: 'long' };
+    for (const record of all.slice(140, 150)) {
+      desk.records = [...desk.records, record];
+      desk.send(record);
+    }
+    while (page.begins.length < 2) await new Promise((resume) => setTimeout(resume, 1));
+    await page.live();
+    assert.equal([model.beginSeq, model.headSeq, model.records.length], [100, 150, 50]);
+    assert.equal(model.address, { view: 'audit', job: null, at: 130 });
+    assert.is(model.moment.seq, 130);
+    assert.match(model.beginReason ?? '', 'facts up to seq 100 were let go');
+    assert.not.ok(page.told.includes('reconnecting'), 'nothing has broken');
+    await page.close();
+  },
+);
+
+t('where no newer checkpoint is offered it goes on for a while, and then says that it is full', async () => {
+  const desk = new Desk();
+  desk.records = all.slice(0, 100);
+  const page = follow(desk, 'acme', 60);
+  await page.live();
+  assert.is(page.model.records.length, 100);
+  for (const record of all.slice(100, 140)) {
+    if (page.model.source.kind === 'failed') break;
+    desk.records = [...desk.records, record];
+    // While it connects anew it reads this fact from a page.
+    if (page.model.source.kind === 'live') desk.send(record);
+    await new Promise((resume) => setTimeout(resume, 2));
+  }
+  await page.followed;
+  const { source } = page.model;
+  assert.match('reason' in source ? source.reason : '', "can't take more");
+  const held = page.model.records.length;
+  assert.ok(held >= 120 && held < 130, `${held}`);
 });
 
 t.run();
