@@ -13,6 +13,7 @@ import type { Model } from './model.ts';
 import { OpenFile, OpenNote } from './open-file.tsx';
 import { Scrubber } from './scrubber.tsx';
 import type { Shelf } from './shelf.ts';
+import { isSlidersOwn } from './slider-keys.ts';
 import { SourceNote } from './source-note.tsx';
 import { TenantsView } from './tenants.tsx';
 import { Go, useModel, type ViewProps } from './ui.tsx';
@@ -106,7 +107,7 @@ function useKeys(model: Model, toggleHelp: () => void): void {
     const onKey = (event: KeyboardEvent): void => {
       const { target } = event;
       if (event.ctrlKey || event.metaKey || event.altKey) return;
-      if (target instanceof HTMLElement && target.closest('input, textarea, select')) return;
+      if (target instanceof HTMLElement && isTheirs(target, event.key)) return;
       // Space presses the button that has the focus.
       if (event.key === ' ' && target instanceof HTMLElement && target.closest('button, summary')) return;
       const act = keyOf(model, toggleHelp, event.key);
@@ -118,6 +119,12 @@ function useKeys(model: Model, toggleHelp: () => void): void {
     return () => removeEventListener('keydown', onKey);
   }, [model]);
 }
+
+/** Does the key belong to what has the focus? A slider wants only those that move it. */
+const isTheirs = (target: HTMLElement, key: string): boolean =>
+  target.matches('input[type=range]')
+    ? isSlidersOwn(key)
+    : target.closest('input, textarea, select') !== null;
 
 function keyOf(model: Model, toggleHelp: () => void, key: string): (() => void) | undefined {
   const view = /^[1-9]$/.test(key) ? shown(model)[Number(key) - 1] : undefined;

@@ -62,6 +62,7 @@ export class Model {
   /** Why the log here does not begin with its first fact, and where the older ones are; null when it does. */
   beginReason: string | null = null;
   #isDue = false;
+  #logNumber = 0;
 
   constructor(parts: ModelParts) {
     this.#parts = parts;
@@ -103,6 +104,11 @@ export class Model {
   /** Seq before the oldest fact that is here. */
   get beginSeq(): number {
     return this.#player.beginSeq;
+  }
+
+  /** Another number is another log, or another copy of it: what was found out about the former one no longer holds. */
+  get logNumber(): number {
+    return this.#logNumber;
   }
 
   get records(): readonly PlayedRecord[] {
@@ -175,6 +181,7 @@ export class Model {
   /** Another log takes the place of this one. */
   replace(player: Player): void {
     this.#player = player;
+    this.#logNumber += 1;
     this.#changed();
   }
 
@@ -209,6 +216,17 @@ export class Model {
 
   follow(): void {
     this.go({ at: null });
+  }
+
+  /**
+   * So many facts on, or back. By facts and not by seq: a tenant's log has gaps, and who asks for a seq in a gap stays where
+   * he is. False: that was the end.
+   */
+  travel(by: number): boolean {
+    const { seq } = this.moment;
+    const next = this.#player.seqBeyond(seq, by);
+    if (next !== seq) this.lookAt(next);
+    return next !== this.#player.seqBeyond(next, Math.sign(by));
   }
 
   /** One fact on or back; those of one job alone when a job is looked at. */

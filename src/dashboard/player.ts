@@ -122,6 +122,12 @@ export class Player {
     return record?.seq === seq ? record : undefined;
   }
 
+  /** Seq of the record that lies `by` records behind the last one at or before `seq`; ends at the ends of what can be folded. */
+  seqBeyond(seq: number, by: number): number {
+    const end = this.#halt ? this.#countUpTo(this.#halt.seq - 1) : this.#records.length;
+    return this.#seqAfter(Math.max(0, Math.min(this.#countUpTo(seq) + by, end)));
+  }
+
   /** Adds records behind the last one; those that are there already are passed over. Does not move. */
   append(records: readonly PlayedRecord[]): void {
     for (const record of records) if (record.seq > this.headSeq) this.#records.push(record);

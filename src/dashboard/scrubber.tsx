@@ -1,5 +1,6 @@
 /** The one slider: moves every view through the log, fact by fact. */
 import { useEffect, useState } from 'preact/hooks';
+import { factsOf } from './slider-keys.ts';
 import { clockTime, count, useModel, type ViewProps } from './ui.tsx';
 
 const speeds = [1, 10, 100, 1_000] as const;
@@ -15,9 +16,8 @@ export function Scrubber({ model }: ViewProps) {
     if (!isPlaying) return;
     const timer = setInterval(
       () => {
-        const next = model.moment.seq + Math.max(1, Math.round((speed * frameMs) / 1_000));
-        if (next >= model.headSeq) setPlaying(false);
-        model.lookAt(next);
+        const goesOn = model.travel(Math.max(1, Math.round((speed * frameMs) / 1_000)));
+        if (!goesOn) setPlaying(false);
       },
       frameMs * Math.max(1, 20 / speed),
     );
@@ -67,9 +67,16 @@ export function Scrubber({ model }: ViewProps) {
         step={1}
         aria-label="Seq that is looked at"
         aria-valuetext={`seq ${moment.seq} of ${headSeq}`}
+        onKeyDown={(event) => {
+          const by = factsOf(event.key, model.records.length);
+          if (by === 0) return;
+          event.preventDefault();
+          model.travel(by);
+        }}
         onInput={(event) => model.lookAt(Number(event.currentTarget.value))}
       />
-      <output>
+      {/* What changes by itself, many times a second, is not read aloud. */}
+      <output aria-live={isPlaying || model.isFollowing ? 'off' : 'polite'}>
         seq {count(moment.seq)} of {count(headSeq)}
         {record ? ` · ${clockTime(record.at)} · ${record.type}` : ''}
       </output>

@@ -121,6 +121,38 @@ t('a step is one fact, of one job alone while that is looked at, and ends at the
   assert.is(model.moment.seq, 1, 'there is none before the first');
 });
 
+t("Play goes through a tenant's log with gaps to its end, back to its beginning, and at any pace", () => {
+  const own = golden
+    .filter(({ type, subject }) => !type.startsWith('job.') || subject.split('.')[1] === 'acme')
+    .map(({ hash: _, prev: __, ...record }): PlayedRecord => record);
+  const gaps = own.filter(({ seq }, i) => i > 0 && seq > own[i - 1]!.seq + 1);
+  assert.ok(gaps.length > 3);
+  for (const by of [1, 2, 50]) {
+    const { model } = page(own, { kind: 'live' }, addressOf('#/at/1/fleet'));
+    const walked = [model.moment.seq];
+    while (model.travel(by)) walked.push(model.moment.seq);
+    assert.equal(
+      walked,
+      own.filter((_, i) => i % by === 0 && i < own.length - 1).map(({ seq }) => seq),
+    );
+    assert.ok(model.isFollowing, 'it has come to the head');
+    model.travel(-1);
+    assert.is(model.moment.seq, own.at(-2)!.seq);
+    while (model.travel(-by));
+    assert.is(model.moment.seq, 0);
+  }
+});
+
+t('Play ends before the fact at which the log can not be folded on', () => {
+  const at = golden.findIndex(({ type }) => type === 'job.queued');
+  const { model } = page([...golden.slice(0, at), ...golden.slice(at + 1)], { kind: 'file', name: 'x' });
+  model.lookAt(1);
+  let moves = 0;
+  while (model.travel(1)) moves += 1;
+  assert.ok(moves > 3 && model.moment.seq < model.halt!.seq);
+  assert.is(model.travel(1), false);
+});
+
 t('the next failure goes through all of them, and round again', () => {
   const { model } = page();
   const failures = golden.filter(isFailure).map(({ seq }) => seq);
@@ -154,6 +186,18 @@ t('an address from outside is shown; one of a fact that is still to come waits f
   model.append(golden.slice(10, 90));
   assert.is(model.moment.seq, 50);
   assert.is(model.hashFor({ view: 'tenants' }), '#/at/50/tenants');
+});
+
+t('an older copy of the same log is another one to whoever checked the first', () => {
+  const { model } = page();
+  const { logNumber, records } = model;
+  model.append(golden.slice(half, half));
+  assert.is(model.logNumber, logNumber, 'a log that grows stays the same one');
+  const copy = new Player(nodeSha256);
+  copy.append(golden.slice(0, half));
+  model.replace(copy);
+  assert.is(model.records[0]?.hash, records[0]?.hash);
+  assert.is.not(model.logNumber, logNumber);
 });
 
 t('another log takes its place whole', () => {
