@@ -164,7 +164,7 @@ export interface LifeSpan {
 }
 
 /** What the log says of its own lives and states; reads on as the log grows. */
-export class LogIndex {
+export class LifeIndex {
   readonly points: HashPoint[] = [];
   readonly lives: LifeSpan[] = [];
   readonly #records: readonly PlayedRecord[];

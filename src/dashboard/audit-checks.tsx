@@ -2,35 +2,26 @@
 import { useEffect, useRef, useState } from 'preact/hooks';
 import { replayFrom } from '../checkpointing.ts';
 import { type Divergence, fromTheBeginning, type Said } from '../log/replay.ts';
-import { ChainCheck, DecisionCheck, type Progress } from './audit-check.ts';
+import { ChainCheck, DecisionCheck } from './audit-check.ts';
+import { type Check, sliceOf } from './audit-slice.ts';
 import type { Model } from './model.ts';
 import { count } from './quantities.ts';
 import { Failure, Go, Panel, type ViewProps } from './ui.tsx';
-
-/** How long one slice may take, ms: a picture has sixteen. */
-const sliceMs = 12;
-/** Records between two looks at the clock. */
-const stepMax = 64;
-
-interface Check {
-  readonly progress: Progress;
-  step(recordsMax: number): boolean;
-}
 
 /** Runs a check to its end, a slice between two pictures. `go` begins or goes on. */
 function useCheck<T extends Check>(make: () => T) {
   const check = useRef<T | null>(null);
   const [isRunning, setRunning] = useState(false);
+  const [broke, setBroke] = useState<string | null>(null);
   const [, draw] = useState(0);
   useEffect(() => {
     if (!isRunning) return;
     let timer: ReturnType<typeof setTimeout>;
     const slice = (): void => {
-      const endMs = performance.now() + sliceMs;
-      let more = true;
-      while (more && performance.now() < endMs) more = check.current!.step(stepMax);
+      const { hasMore, broke: why } = sliceOf(check.current!, () => performance.now());
       draw((n) => n + 1);
-      if (more) timer = setTimeout(slice);
+      setBroke(why);
+      if (hasMore) timer = setTimeout(slice);
       else setRunning(false);
     };
     timer = setTimeout(slice);
@@ -39,6 +30,7 @@ function useCheck<T extends Check>(make: () => T) {
   return {
     check: check.current,
     isRunning,
+    broke,
     stop: () => setRunning(false),
     go: () => {
       check.current ??= make();
@@ -53,12 +45,25 @@ function Controls({
   what,
 }: {
   readonly model: Model;
-  readonly state: { readonly check: Check | null; readonly isRunning: boolean; go(): void; stop(): void };
+  readonly state: {
+    readonly check: Check | null;
+    readonly isRunning: boolean;
+    readonly broke: string | null;
+    go(): void;
+    stop(): void;
+  };
   readonly what: string;
 }) {
-  const { check, isRunning } = state;
+  const { check, isRunning, broke } = state;
   const total = model.records.length;
   const left = total - (check?.progress.done ?? 0);
+  if (broke !== null)
+    return (
+      <Failure
+        reason={`✕ The check itself broke after seq ${count(check?.progress.seq ?? 0)}: ${broke}.`}
+        next="The record behind it can't be read as a fact: verify the log with berth log verify, which reads its bytes."
+      />
+    );
   if (isRunning)
     return (
       <p class="check-line">
@@ -84,7 +89,7 @@ function Controls({
 /** Links, hashes, versions and epochs. */
 export function ChainPanel({ model }: ViewProps) {
   const state = useCheck(() => new ChainCheck(model.records, model.sha256));
-  const { check, isRunning } = state;
+  const { check, isRunning, broke } = state;
   return (
     <Panel title="Chain">
       <p class="soft">
@@ -107,7 +112,7 @@ export function ChainPanel({ model }: ViewProps) {
       ) : (
         <Controls model={model} state={state} what="Check the chain of" />
       )}
-      {check && !check.fault && !isRunning && check.progress.done > 0 ? (
+      {check && !check.fault && !isRunning && broke === null && check.progress.done > 0 ? (
         <div class="verdict good" role="status">
           <p>
             <strong>✓ {count(check.progress.done)} records, unbroken</strong>, seq {count(model.beginSeq + 1)}{' '}
@@ -136,7 +141,7 @@ export function DecisionsPanel({ model }: ViewProps) {
       : fromTheBeginning();
     return new DecisionCheck(model.records, from);
   });
-  const { check, isRunning } = state;
+  const { check, isRunning, broke } = state;
   return (
     <Panel title="Decisions">
       <p class="soft">
@@ -148,7 +153,7 @@ export function DecisionsPanel({ model }: ViewProps) {
       ) : (
         <Controls model={model} state={state} what="Decide again in" />
       )}
-      {check && !check.divergence && !isRunning && check.progress.done > 0 ? (
+      {check && !check.divergence && !isRunning && broke === null && check.progress.done > 0 ? (
         <div class="verdict good" role="status">
           <p>
             <strong>✓ Every decision follows</strong>: {count(check.counts.decisions)} decisions and{' '}

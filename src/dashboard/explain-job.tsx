@@ -4,9 +4,9 @@ import type { Job } from '../jobs/state.ts';
 import { explain } from '../scheduler/explain.ts';
 import { Reasons } from './explain-reasons.tsx';
 import type { Model } from './model.ts';
-import { useWaitNow } from './present.tsx';
 import { clockTime, count } from './quantities.ts';
 import { Scroll } from './scroll.tsx';
+import { useWaitNow } from './told.tsx';
 import { Empty, Failure, Go, JobLink, Loading, Panel, StateTag, type ViewProps } from './ui.tsx';
 import { aheadOf } from './waiting-line.ts';
 

@@ -4,9 +4,9 @@ import { type QueueView, queueView } from '../views/queue-view.ts';
 import { JobWait } from './explain-job.tsx';
 import { Reasons } from './explain-reasons.tsx';
 import type { Model } from './model.ts';
-import { useQueueNow } from './present.tsx';
 import { clockTime, count } from './quantities.ts';
 import { Scroll } from './scroll.tsx';
+import { useQueueNow } from './told.tsx';
 import { Empty, Failure, Go, JobLink, Loading, Panel, useModel, type ViewProps } from './ui.tsx';
 import { lastLeft, outsideQueue } from './waiting-line.ts';
 

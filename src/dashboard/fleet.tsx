@@ -9,11 +9,11 @@ import { type Census, censusOf, nowOf } from './census.ts';
 import { FleetEnded, FleetQueue } from './fleet-lists.tsx';
 import { type Room, roomOf } from './fleet-shape.ts';
 import { GpuCard } from './gpu-card.tsx';
-import { answerOf, useFleetNow, useQueueNow } from './present.tsx';
 import { count } from './quantities.ts';
 import { fleetSentence, fragmentationWords, gateSentence, mainReason } from './sentences.ts';
 import { type TenantLook, tenantLooks } from './tenant-look.ts';
 import { fleetAsTold, pendingAsTold } from './tenant-sight.ts';
+import { answerOf, useFleetNow, useQueueNow } from './told.tsx';
 import { Empty, Go, Panel, useModel, type ViewProps } from './ui.tsx';
 
 /** GPUs drawn at first; more on request. */

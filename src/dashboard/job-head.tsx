@@ -10,8 +10,8 @@ import type { CourseStep } from './job-course.ts';
 import { cancelText, placeText, storyOf } from './job-story.ts';
 import { Json } from './json.tsx';
 import type { Model } from './model.ts';
-import { type ToldWait, useWaitNow } from './present.tsx';
 import type { Server } from './server.ts';
+import { type ToldWait, useWaitNow } from './told.tsx';
 import { clockTime, duration, Failure, Loading, Panel, StateTag } from './ui.tsx';
 
 export interface HeadProps {

@@ -6,9 +6,9 @@ import { everything, findJobs, type Wanted } from './job-filter.ts';
 import { JobFilters } from './job-filters.tsx';
 import { JobSelection } from './job-selection.tsx';
 import type { Model } from './model.ts';
-import { answerOf, useQueueNow } from './present.tsx';
 import { count, duration } from './quantities.ts';
 import { type Column, Rows } from './rows.tsx';
+import { answerOf, useQueueNow } from './told.tsx';
 import { Empty, Go, Panel, StateTag, useModel, type ViewProps } from './ui.tsx';
 import { Waits } from './waits.ts';
 

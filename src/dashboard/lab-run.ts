@@ -9,7 +9,8 @@
  */
 import { isEnd, type JobState } from '../../machines/job.ts';
 import type { JobFactType, TenantTerms } from '../events/facts.ts';
-import { type Job, jobIdOf, stepJob } from '../jobs/state.ts';
+import { jobIdOf } from '../jobs/state.ts';
+import { walkOf } from '../jobs/walk.ts';
 import type { LabSight } from './lab-sight.ts';
 import type { PlayedRecord } from './player.ts';
 
@@ -162,7 +163,10 @@ export class Run {
 
   /** The job's way so far. */
   walk(role: string): readonly { readonly edge: Edge; readonly seq: number }[] {
-    return walkOf(this.facts(role));
+    return walkOf(this.facts(role)).steps.map(({ from, fact, to, seq }) => ({
+      edge: `${from} ${fact} ${to}` as Edge,
+      seq,
+    }));
   }
 
   /** Resolves when `holds`; otherwise fails with `what`. */
@@ -205,7 +209,7 @@ export class Run {
 
   #stateOf(id: string): JobState {
     this.#catchUp();
-    return jobOf(id, this.#facts.get(id) ?? [])?.state ?? 'new';
+    return walkOf(this.#facts.get(id) ?? []).state;
   }
 
   #catchUp(): void {
@@ -293,25 +297,6 @@ function keptOf({ takes, tells = [] }: Scenario, run: Run): Kept[] {
 
 const isToldBy = ({ type, data }: PlayedRecord, wanted: string, code: string | undefined): boolean =>
   type === wanted && (code === undefined || (data as { code?: string }).code === code);
-
-/** The arrows that these facts of one job are, in their order. */
-export function walkOf(facts: readonly PlayedRecord[]): { edge: Edge; seq: number }[] {
-  let job: Job | null = null;
-  const way: { edge: Edge; seq: number }[] = [];
-  for (const record of facts) {
-    const from: JobState = job?.state ?? 'new';
-    job = stepJob(job, jobIdOf(record.subject), record);
-    if (!job) break;
-    way.push({ edge: `${from} ${record.type.slice('job.'.length)} ${job.state}` as Edge, seq: record.seq });
-  }
-  return way;
-}
-
-function jobOf(id: string, facts: readonly PlayedRecord[]): Job | null {
-  let job: Job | null = null;
-  for (const record of facts) job = stepJob(job, id, record);
-  return job;
-}
 
 /** `new > attesting > rejected`: states alone, each as often as it was entered. */
 export function wayText(edges: readonly Edge[]): string {

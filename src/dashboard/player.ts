@@ -43,6 +43,18 @@ export interface Beginning {
   readonly folds: Folds;
 }
 
+/** How many of these records, which ascend by seq, lie at or before `seq`. */
+export function countUpTo(records: readonly PlayedRecord[], seq: number): number {
+  let low = 0;
+  let high = records.length;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if (records[middle]!.seq <= seq) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}
+
 /** A life and how many records are folded into it. */
 interface Head {
   life: PlayedLife;
@@ -170,14 +182,7 @@ export class Player {
 
   /** How many records have a seq up to this one. */
   #countUpTo(seq: number): number {
-    let low = 0;
-    let high = this.#records.length;
-    while (low < high) {
-      const middle = (low + high) >>> 1;
-      if (this.#records[middle]!.seq <= seq) low = middle + 1;
-      else high = middle;
-    }
-    return low;
+    return countUpTo(this.#records, seq);
   }
 
   #step(head: Head): void {

@@ -6,7 +6,7 @@
  */
 import type { State } from '../jobs/state.ts';
 import type { Queue } from '../scheduler/queue.ts';
-import type { PlayedRecord } from './player.ts';
+import { countUpTo, type PlayedRecord } from './player.ts';
 
 export interface Ahead {
   readonly id: string;
@@ -60,14 +60,8 @@ const lookBackMax = 20_000;
 
 /** The last job that left the line at or before `seq`; null when none did lately. */
 export function lastLeft(records: readonly PlayedRecord[], seq: number): Left | null {
-  let low = 0;
-  let high = records.length;
-  while (low < high) {
-    const middle = (low + high) >>> 1;
-    if ((records[middle] as PlayedRecord).seq <= seq) low = middle + 1;
-    else high = middle;
-  }
-  for (let i = low - 1; i >= Math.max(0, low - lookBackMax); i -= 1) {
+  const before = countUpTo(records, seq);
+  for (let i = before - 1; i >= Math.max(0, before - lookBackMax); i -= 1) {
     const { at, seq: leftSeq, subject, type } = records[i] as PlayedRecord;
     const why = leaving[type];
     if (why === undefined) continue;

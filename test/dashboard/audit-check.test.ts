@@ -10,7 +10,7 @@ import {
   type HashPoint,
   hashVerdict,
   isChained,
-  LogIndex,
+  LifeIndex,
 } from '../../src/dashboard/audit-check.ts';
 import { type PlayedRecord, Player } from '../../src/dashboard/player.ts';
 import { type FactRecord, sealRecord } from '../../src/events/record.ts';
@@ -161,7 +161,7 @@ t('every decision of a log follows, also from a checkpoint on; one that does not
 });
 
 t('lives and recorded hashes are those of the log, and the hashes come out the same', () => {
-  const index = new LogIndex(simulated).readOn();
+  const index = new LifeIndex(simulated).readOn();
   const starts = simulated.filter(({ type }) => type === 'controller.recovered');
   assert.ok(starts.length > 1, 'one life only');
   assert.equal(
@@ -199,7 +199,7 @@ t('a hash by other folds may differ, one by these may not', () => {
     ],
     ['same', 'differs', 'other', 'other'],
   );
-  const [first] = new LogIndex(goldenRecords(1)).readOn().points;
+  const [first] = new LifeIndex(goldenRecords(1)).readOn().points;
   assert.is(first?.isSameFolds, null, 'the first schema does not say');
   assert.ok(foldsVersion.length > 10);
 });
