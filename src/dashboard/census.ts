@@ -1,8 +1,8 @@
 /**
  * How many jobs are in which state, and what ended of late, at one moment.
  *
- * Why "a minute ago" by the log's own time: a recorded log, or a live one wound back, has no present. The newest fact's `at` is
- * the clock of everything shown. Test: `test/dashboard/census.test.ts`.
+ * Why "a minute ago" by the log's own time: a recorded log, or a live one wound back, has no present. The `at` of the fact that
+ * is looked at is the clock of everything shown; only a page that follows a log has a present, and there time goes on. Test: `test/dashboard/census.test.ts`.
  */
 import type { JobState } from '../../machines/job.ts';
 import type { Job, State } from '../jobs/state.ts';
@@ -69,14 +69,16 @@ export function lastEnded({ jobs, retained }: State, max: number): readonly Job[
   return ids.map((id) => jobs.get(id)).filter((job) => job !== undefined);
 }
 
-/** What tells the time: the record of the seq that is looked at. */
+/** What tells the time: the present, where there is one, or else the record of the seq that is looked at. */
 interface Dated {
+  readonly presentMs?: number | null;
   readonly moment: { readonly seq: number };
   recordAt(seq: number): { readonly at: number } | undefined;
 }
 
-/** The log's own time at the moment that is looked at, ms since the Unix epoch; null before the first fact. */
-export const nowOf = (model: Dated): number | null => model.recordAt(model.moment.seq)?.at ?? null;
+/** The controller's time at the moment that is looked at, ms since the Unix epoch; null before the first fact. */
+export const nowOf = (model: Dated): number | null =>
+  model.presentMs ?? model.recordAt(model.moment.seq)?.at ?? null;
 
 /** How long the job has been in its state, ms; null where the fact that brought it there is not here. */
 export function inStateMs(model: Dated, { context }: Job, nowMs: number): number | null {

@@ -4,9 +4,8 @@
  * Everything but logs and result's bytes is folded from the job's facts in this page. Test: `test/dashboard/job-course.test.ts`.
  */
 
-import { useEffect, useState } from 'preact/hooks';
-import { isEnd } from '../../machines/job.ts';
 import type { Job } from '../jobs/state.ts';
+import { nowOf } from './census.ts';
 import { FactsTable } from './facts-table.tsx';
 import { AttestationPanel } from './job-attestation.tsx';
 import { Charts } from './job-charts.tsx';
@@ -57,7 +56,7 @@ interface ShownProps {
 function Shown({ model, job, steps, past, base }: ShownProps) {
   const { id } = job.context;
   const newest = steps.at(-1)?.after ?? job;
-  const nowMs = useNow(model, isEnd(job.state));
+  const nowMs = nowOf(model) ?? 0;
   return (
     <div class="job-view">
       {base ? (
@@ -88,25 +87,6 @@ function Shown({ model, job, steps, past, base }: ShownProps) {
       <AttestationPanel server={model.server} id={id} steps={past} beginsBefore={base !== null} />
     </div>
   );
-}
-
-/** How often a live page looks at its clock, ms. */
-const tickMs = 1_000;
-
-/**
- * Wall clock of the moment: that of its fact; the present one while the log is followed and the job goes on, for then nothing
- * newer than the last fact has happened, but time has passed.
- */
-function useNow(model: Model, isOver: boolean): number {
-  const [, tick] = useState(0);
-  const isTicking = model.isFollowing && model.source.kind === 'live' && !isOver;
-  useEffect(() => {
-    if (!isTicking) return;
-    const timer = setInterval(() => tick((n) => n + 1), tickMs);
-    return () => clearInterval(timer);
-  }, [isTicking]);
-  const loggedMs = model.recordAt(model.moment.seq)?.at ?? 0;
-  return isTicking ? Math.max(loggedMs, Date.now()) : loggedMs;
 }
 
 /** A job that is not there at this seq: it comes later, or is not known at all. */

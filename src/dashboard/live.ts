@@ -102,6 +102,7 @@ class Follower {
     const about = await server.json<About>('/v1/about');
     let next = this.#next !== null && (await this.#isSameLog()) ? this.#next : await this.#begin();
     model.about = about;
+    if (server.clockMs !== null) model.hear(server.clockMs);
     if (this.isFull) next = await this.#beginLater(next);
     while (!signal.aborted) {
       const page = await server.page(next).catch((error: unknown) => this.#asRetired(error));

@@ -16,6 +16,8 @@ import { type SignedIn, SignIn } from './sign-in.tsx';
 import { demoNames, demoSigner } from './signer.ts';
 import { Loading } from './ui.tsx';
 
+/** Between two pictures of a log in which nothing happens but that time passes, ms. */
+const tickMs = 1_000;
 /** Between two tries to reach a server that does not answer, ms. */
 const retryMs = 1_000;
 
@@ -44,6 +46,7 @@ const model = new Model({
   ...(who && !demo ? { signOut: () => location.reload() } : {}),
   navigate: bar.navigate,
   soon,
+  elapsedMs: () => performance.now(),
 });
 const shelf = new Shelf({ own: model, newPlayer, pause, navigate: bar.navigate, soon, onChange: draw });
 
@@ -51,6 +54,7 @@ addEventListener('popstate', () => {
   bar.arrived();
   shelf.shown.arrive(addressOf(location.hash));
 });
+setInterval(() => shelf.shown.tick(), tickMs);
 draw();
 // For whoever looks at the page with a program of their own; see README.md.
 Object.assign(globalThis, { berth: scriptable(() => shelf.shown) });

@@ -10,6 +10,7 @@ import type { Sha256 } from '../events/record.ts';
 import type { State } from '../jobs/state.ts';
 import { type Address, hashOf } from './address.ts';
 import type { Beginning, Halt, Moment, PlayedRecord, Player } from './player.ts';
+import { Present } from './present.ts';
 import type { About, Server } from './server.ts';
 
 /** How the facts come. */
@@ -49,6 +50,8 @@ export interface ModelParts {
   readonly navigate: (address: Address) => void;
   /** Calls back before the next picture is drawn; many requests between two pictures count as one. */
   readonly soon: (draw: () => void) => void;
+  /** A clock that only goes on, ms; absent where no log grows. */
+  readonly elapsedMs?: () => number;
 }
 
 export class Model {
@@ -63,11 +66,13 @@ export class Model {
   beginReason: string | null = null;
   #isDue = false;
   #logNumber = 0;
+  readonly #present: Present | null;
 
   constructor(parts: ModelParts) {
     this.#parts = parts;
     this.#player = parts.player;
     this.#address = parts.address;
+    this.#present = parts.elapsedMs ? new Present(parts.elapsedMs) : null;
   }
 
   get server(): Server | null {
@@ -138,6 +143,26 @@ export class Model {
     return this.#address.at === null;
   }
 
+  /**
+   * What the controller's clock shows now, ms since the Unix epoch; null unless the newest fact of a log that grows is looked
+   * at. Nothing has happened since that fact, but time has passed.
+   */
+  get presentMs(): number | null {
+    const { kind } = this.#source;
+    const isPresent = this.isFollowing && this.halt === null && (kind === 'live' || kind === 'reconnecting');
+    return isPresent ? (this.#present?.nowMs ?? null) : null;
+  }
+
+  /** Some time has passed: what is reckoned from the present is drawn anew. To be called about once a second. */
+  tick(): void {
+    if (this.presentMs !== null) this.#changed();
+  }
+
+  /** The server's clock has just shown this, ms since the Unix epoch. */
+  hear(atMs: number): void {
+    this.#present?.hear(atMs);
+  }
+
   /** The controller as it was at the seq that is looked at. */
   get moment(): Moment {
     const wanted = this.#address.at ?? this.#player.headSeq;
@@ -175,12 +200,15 @@ export class Model {
   append(records: readonly PlayedRecord[]): void {
     this.#player.append(records);
     this.#player.advance(records.length);
+    const newest = this.records.at(-1);
+    if (newest) this.#present?.hear(newest.at);
     this.#changed();
   }
 
   /** Another log takes the place of this one. */
   replace(player: Player): void {
     this.#player = player;
+    this.#present?.forget();
     this.#logNumber += 1;
     this.#changed();
   }

@@ -104,6 +104,7 @@ export class Server {
   readonly #fetch: typeof fetch;
   readonly #base: string;
   readonly #silentMsMax: number;
+  #clockMs: number | null = null;
   /** Whose eyes the page sees with. */
   readonly name: string;
 
@@ -120,6 +121,11 @@ export class Server {
     this.#fetch = parts.fetch;
     this.#base = parts.base;
     this.name = parts.name;
+  }
+
+  /** What the server's clock showed in its last answer, to the second, ms since the Unix epoch; null before there was one. */
+  get clockMs(): number | null {
+    return this.#clockMs;
   }
 
   /** Whom the page may act as. */
@@ -158,6 +164,8 @@ export class Server {
       return this.#fetch(this.#base + path, { ...init, headers: { ...init.headers, authorization } });
     };
     const response = await once();
+    const clockMs = Date.parse(response.headers.get('date') ?? '');
+    if (!Number.isNaN(clockMs)) this.#clockMs = clockMs;
     if (response.status !== 401 || !this.#signer.forget) return response;
     this.#signer.forget(as);
     return once();
