@@ -17,10 +17,11 @@ export type OnProgress = (facts: number, share: number) => void;
 /** First byte of `<`, and of what gzip writes. */
 const [angle, zipped] = [0x3c, 0x1f];
 
-/** All of it, folded. Rejects with a `LogFileError`. */
+/** All of it, folded. Rejects with a `LogFileError`, and when `signal` aborts: then nothing more is read. */
 export async function playerOf(
   file: LogFile,
   { newPlayer, pause }: ReadingParts,
+  signal: AbortSignal,
   onProgress: OnProgress = () => undefined,
 ): Promise<Player> {
   let player = newPlayer(null);
@@ -32,7 +33,7 @@ export async function playerOf(
       controller.enqueue(chunk);
     },
   });
-  for await (const piece of logIn(linesOf(await textOf(file, counted)))) {
+  for await (const piece of logIn(linesOf(await textOf(file, counted, signal)))) {
     if (piece.begin !== undefined) {
       player = newPlayer(piece.begin);
       continue;
@@ -42,6 +43,7 @@ export async function playerOf(
     facts += piece.records.length;
     onProgress(facts, file.size === 0 ? 1 : Math.min(1, read / file.size));
     await pause(0);
+    signal.throwIfAborted();
   }
   player.seek(player.headSeq);
   return player;
@@ -50,10 +52,13 @@ export async function playerOf(
 async function textOf(
   file: LogFile,
   counted: TransformStream<Uint8Array, Uint8Array>,
+  signal: AbortSignal,
 ): Promise<AsyncIterable<Uint8Array>> {
   const [first] = new Uint8Array(await file.slice(0, 1).arrayBuffer());
-  if (first === angle) return unzipped(bytesOf(recordingIn(await file.text())).pipeThrough(counted));
-  const bytes = file.stream().pipeThrough(counted as TransformStream<Uint8Array<ArrayBuffer>, Uint8Array>);
+  if (first === angle)
+    return unzipped(bytesOf(recordingIn(await file.text())).pipeThrough(counted, { signal }));
+  const counting = counted as TransformStream<Uint8Array<ArrayBuffer>, Uint8Array>;
+  const bytes = file.stream().pipeThrough(counting, { signal });
   return readable(first === zipped ? unzipped(bytes) : (bytes as unknown as AsyncIterable<Uint8Array>));
 }
 

@@ -14,6 +14,11 @@ import type { Beginning, PlayedRecord } from './player.ts';
  */
 export const recordsMax = 1_000_000;
 
+/** Longest line, characters: what is longer comes from no controller. */
+export const lineCharsMax = 16 * 1_024 * 1_024;
+/** Of a recording's first line, which may hold all folds of a checkpoint, characters. */
+export const firstLineCharsMax = 256 * 1_024 * 1_024;
+
 /** Records in one batch: what is parsed and folded between two pictures. */
 export const batchMax = 1_000;
 
@@ -73,17 +78,43 @@ export async function* logIn(lines: AsyncIterable<string>): AsyncGenerator<LogPi
   yield { records: batch };
 }
 
-/** Lines of UTF-8 text, the last one with or without its end. Rejects when a byte is none. */
-export async function* linesOf(bytes: AsyncIterable<Uint8Array>): AsyncGenerator<string> {
+/**
+ * Lines of UTF-8 text, the last one with or without its end. Each byte is looked at once, however long a line is. Rejects when
+ * a byte is none, and with a `LogFileError` when a line is longer than any record.
+ */
+export async function* linesOf(
+  bytes: AsyncIterable<Uint8Array>,
+  { first = firstLineCharsMax, other = lineCharsMax } = {},
+): AsyncGenerator<string> {
   const decoder = new TextDecoder('utf-8', { fatal: true });
-  let rest = '';
+  let pieces: string[] = [];
+  let chars = 0;
+  let number = 1;
+  const add = (piece: string): void => {
+    chars += piece.length;
+    const charsMax = number === 1 ? first : other;
+    if (chars > charsMax)
+      throw new LogFileError(`Line ${number} is longer than ${charsMax} characters: this is no log.`);
+    pieces.push(piece);
+  };
+  const line = (): string => {
+    const text = pieces.join('');
+    pieces = [];
+    chars = 0;
+    number += 1;
+    return text;
+  };
   for await (const chunk of bytes) {
-    const lines = (rest + decoder.decode(chunk, { stream: true })).split('\n');
-    rest = lines.pop() ?? '';
-    yield* lines;
+    const ends = decoder.decode(chunk, { stream: true }).split('\n');
+    const rest = ends.pop() ?? '';
+    for (const end of ends) {
+      add(end);
+      yield line();
+    }
+    add(rest);
   }
-  rest += decoder.decode();
-  if (rest !== '') yield rest;
+  add(decoder.decode());
+  if (chars > 0) yield line();
 }
 
 /** What gzip has packed. Rejects when it is damaged or cut. */
@@ -135,11 +166,15 @@ function beginningIn({ begin }: Readonly<Record<string, unknown>>): Beginning | 
   return { folds, seq };
 }
 
-/** What the folds and the views lean on is there; whether the fact may happen, the fold itself will tell. */
+/** Furthest from the Unix epoch that a date can be, ms. */
+const instantMsMax = 8.64e15;
+
+/** What the frame of the page leans on is there; whether the fact may happen, the fold itself will tell. */
 function recordIn(record: Readonly<Record<string, unknown>>, number: number, lastSeq: number): PlayedRecord {
   const { at, data, seq, subject, type, version } = record;
   const isRecord =
     [at, seq, version].every(Number.isSafeInteger) &&
+    Math.abs(at as number) <= instantMsMax &&
     typeof subject === 'string' &&
     typeof type === 'string' &&
     typeof data === 'object' &&

@@ -24,8 +24,8 @@ export class Shelf {
   readonly #parts: ShelfParts;
   #opened: Model | null = null;
   #opening: Opening = { kind: 'none' };
-  /** Counts files that were chosen: what an earlier one has still to say is not heard. */
-  #turn = 0;
+  /** Of the file that is read, or was last: one that is aborted is read no further, and not heard. */
+  #reading = new AbortController();
 
   constructor(parts: ShelfParts) {
     this.#parts = parts;
@@ -51,15 +51,16 @@ export class Shelf {
 
   /** Shows this file's log once all of it is read; until then, and when it can't be read, what was shown stays. */
   async open(file: LogFile): Promise<void> {
-    this.#turn += 1;
-    const turn = this.#turn;
+    this.#reading.abort();
+    this.#reading = new AbortController();
+    const { signal } = this.#reading;
     const { name } = file;
     this.#tell({ kind: 'reading', name, facts: 0, share: 0 });
     try {
-      const player = await playerOf(file, this.#parts, (facts, share) => {
-        if (turn === this.#turn) this.#tell({ kind: 'reading', name, facts, share });
+      const player = await playerOf(file, this.#parts, signal, (facts, share) => {
+        if (!signal.aborted) this.#tell({ kind: 'reading', name, facts, share });
       });
-      if (turn !== this.#turn) return;
+      if (signal.aborted) return;
       const { view } = this.shown.address;
       const address = {
         ...home,
@@ -70,7 +71,7 @@ export class Shelf {
       this.#opened.go({});
       this.#tell({ kind: 'none' });
     } catch (error) {
-      if (turn !== this.#turn) return;
+      if (signal.aborted) return;
       const next = error instanceof LogFileError ? error.next : 'Choose it again';
       this.#tell({ kind: 'failed', name, reason: (error as Error).message, next });
     }
@@ -85,7 +86,7 @@ export class Shelf {
 
   /** The failure was read; or what is still being read is wanted no more. */
   dismiss(): void {
-    this.#turn += 1;
+    this.#reading.abort();
     this.#tell({ kind: 'none' });
   }
 

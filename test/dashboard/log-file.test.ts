@@ -4,6 +4,7 @@ import * as assert from 'uvu/assert';
 import { type Address, home } from '../../src/dashboard/address.ts';
 import { recordingPage } from '../../src/dashboard/bundle.ts';
 import type { LogFile } from '../../src/dashboard/log-file.ts';
+import { lineCharsMax, linesOf as textLines } from '../../src/dashboard/log-lines.ts';
 import { Model } from '../../src/dashboard/model.ts';
 import { Player } from '../../src/dashboard/player.ts';
 import { Shelf } from '../../src/dashboard/shelf.ts';
@@ -125,6 +126,82 @@ t('of two files the one that was chosen last is shown, and what is stopped is no
   await third;
   assert.is(shelf.shown, own);
   assert.equal(shelf.opening, { kind: 'none' });
+});
+
+/** A file of which only `chunks` come, and that counts how many were taken. */
+function endless(chunk: Uint8Array) {
+  let taken = 0;
+  const isLeft = { value: false };
+  const stream = (): ReadableStream<Uint8Array<ArrayBuffer>> =>
+    new ReadableStream({
+      async pull(controller) {
+        taken += 1;
+        await new Promise((resolve) => setTimeout(resolve, 1));
+        controller.enqueue(chunk as Uint8Array<ArrayBuffer>);
+      },
+      cancel: () => {
+        isLeft.value = true;
+      },
+    });
+  const file = Object.assign(new Blob([chunk as Uint8Array<ArrayBuffer>]), { name: 'endless', stream });
+  return { file: file as LogFile, isLeft, taken: () => taken };
+}
+
+for (const [what, chunk] of [
+  ['blank lines', '\n'.repeat(1_000)],
+  ['one line that does not end', ' '.repeat(1_000)],
+] as const)
+  t(`a file that is stopped is read no further: ${what}`, async () => {
+    const { file, isLeft, taken } = endless(new TextEncoder().encode(chunk));
+    const { shelf } = desk();
+    const opened = shelf.open(file);
+    while (taken() < 5) await new Promise((resolve) => setTimeout(resolve, 1));
+    assert.is(shelf.opening.kind, 'reading');
+    shelf.dismiss();
+    await opened;
+    const then = taken();
+    await new Promise((resolve) => setTimeout(resolve, 30));
+    assert.ok(isLeft.value && taken() <= then + 1, `${taken()} after ${then}`);
+    assert.equal(shelf.opening, { kind: 'none' });
+  });
+
+t('a line longer than any record is no log, and is found out before it has ended', async () => {
+  const long = text.slice(0, text.indexOf('\n') + 1) + 'x'.repeat(lineCharsMax + 1);
+  const { shelf } = desk();
+  await shelf.open(fileOf(long));
+  const { opening } = shelf;
+  assert.match(opening.kind === 'failed' ? opening.reason : '', `Line 2 is longer than ${lineCharsMax}`);
+  // The first line may be a checkpoint of a hundred thousand jobs.
+  const some: string[] = [];
+  const bytes = ['aaaa', 'aaaa\nbb', 'bb\n'].map((each) => new TextEncoder().encode(each));
+  const lines = textLines(asCome(bytes), { first: 8, other: 4 });
+  for await (const line of lines) some.push(line);
+  assert.equal(some, ['aaaaaaaa', 'bbbb']);
+});
+
+async function* asCome(chunks: readonly Uint8Array[]): AsyncGenerator<Uint8Array> {
+  yield* chunks;
+}
+
+t('a line of a thousand chunks costs what its bytes cost', async () => {
+  const chunk = new Uint8Array(16_384).fill(0x61);
+  const took = async (chunks: number): Promise<number> => {
+    const beganMs = process.cpuUsage().user / 1_000;
+    for await (const line of textLines(asCome(Array.from({ length: chunks }, () => chunk))))
+      assert.is(line.length, chunks * chunk.length);
+    return process.cpuUsage().user / 1_000 - beganMs;
+  };
+  await took(50);
+  const [some, many] = [await took(400), await took(4_000)];
+  // Square would be a hundred times as long.
+  assert.ok(many < 40 * Math.max(some, 5), `${many} ms after ${some} ms`);
+});
+
+t('an instant that no clock can show is no record', async () => {
+  const { shelf } = desk();
+  await shelf.open(fileOf(JSON.stringify({ ...golden[0]!, at: 8.7e15 })));
+  const { opening } = shelf;
+  assert.match(opening.kind === 'failed' ? opening.reason : '', 'Line 1 is not a record');
 });
 
 t.run();
