@@ -41,10 +41,18 @@ function enter({ jobs, gpus, controller }: LogIndex, record: PlayedRecord): void
   if (type.startsWith('job.')) {
     listIn(jobs, jobIdOf(subject)).push(record);
     if (type !== 'job.reserved' && type !== 'job.released') return;
-    const { slots } = data as { slots: readonly { readonly gpu: string }[] };
-    for (const { gpu } of slots) listIn(gpus, gpu).push(record);
+    for (const gpu of gpusIn(data)) listIn(gpus, gpu).push(record);
   } else if (type.startsWith('slot.')) listIn(gpus, subject.split('.')[1] ?? '').push(record);
   else if (type.startsWith('controller.')) controller.push(record);
+}
+
+/** GPUs of the slots in a fact. Facts behind one that can't be folded are here too, and nobody has vouched for them. */
+function gpusIn(data: unknown): readonly string[] {
+  const { slots } = data as { slots?: unknown };
+  if (!Array.isArray(slots)) return [];
+  return slots
+    .map((slot) => (slot as { gpu?: unknown } | null)?.gpu)
+    .filter((gpu) => typeof gpu === 'string');
 }
 
 function listIn(lists: Map<string, PlayedRecord[]>, key: string): PlayedRecord[] {
@@ -72,7 +80,7 @@ export interface CourseStep {
 const courses = new WeakMap<readonly PlayedRecord[], CourseStep[]>();
 
 /**
- * All steps of a job that the log knows, oldest first; they end where the machine refuses a fact.
+ * All steps of a job that the log knows, oldest first; they end where the machine refuses a fact, or can't read it.
  * @param base  the job before the first of these facts; null when that is its submission
  */
 export function stepsOf(facts: readonly PlayedRecord[], id: string, base: Job | null): readonly CourseStep[] {
@@ -85,11 +93,19 @@ export function stepsOf(facts: readonly PlayedRecord[], id: string, base: Job | 
   while (steps.length < facts.length) {
     const before: Job | null = steps.at(-1)?.after ?? base;
     const record = facts[steps.length]!;
-    const after = stepJob(before, id, record);
+    const after = steppedBy(before, id, record);
     if (!after) break;
     steps.push({ record, before, after });
   }
   return steps;
+}
+
+function steppedBy(before: Job | null, id: string, record: PlayedRecord): Job | null {
+  try {
+    return stepJob(before, id, record);
+  } catch {
+    return null;
+  }
 }
 
 /** Those of them that have happened at `seq`. */

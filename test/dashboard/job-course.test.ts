@@ -141,4 +141,29 @@ t('where the log begins with a checkpoint, a job goes on from what the checkpoin
   assert.equal(steps.at(-1)?.after, whole.at(-1)?.after);
 });
 
+t(
+  'facts whose data is not what it should be break nothing, before or behind the one that can not be folded',
+  () => {
+    let halts = 0;
+    for (const data of [{}, [], { slots: [null, { gpu: 7 }, {}] }, { slots: 'x' }])
+      for (const type of new Set(records.map((record) => record.type))) {
+        const hostile = records.map(
+          (record): PlayedRecord => (record.type === type ? { ...record, data } : record),
+        );
+        const player = new Player(nodeSha256);
+        player.append(hostile);
+        player.seek(player.headSeq);
+        if (player.halt) halts += 1;
+        const { jobs, gpus } = indexOf(player.records);
+        assert.ok([...gpus.keys()].every((gpu) => typeof gpu === 'string'));
+        for (const id of jobs.keys()) {
+          const steps = stepsOf(factsOf(player.records, id), id, null);
+          attemptsOf(steps);
+          courseOf(steps);
+        }
+      }
+    assert.ok(halts > 5, `${halts}`);
+  },
+);
+
 t.run();
