@@ -1,4 +1,5 @@
 /** Asks before something that can't be undone, in the place where it was asked for: first what will happen, then yes or no. */
+import type { ComponentChildren } from 'preact';
 import { useEffect, useRef, useState } from 'preact/hooks';
 import { Failure } from './ui.tsx';
 
@@ -45,3 +46,34 @@ export function Confirm({ what, yes, onYes, onEnd }: ConfirmProps) {
     </div>
   );
 }
+
+export interface AskProps extends Omit<ConfirmProps, 'onEnd'> {
+  readonly children: ComponentChildren;
+  readonly class?: string;
+  readonly disabled?: boolean;
+}
+
+/** A button that asks before it acts. Afterwards the focus is on it again, or where the page begins if it has gone. */
+export function Ask({ children, class: look = '', disabled = false, ...asks }: AskProps) {
+  const [isAsking, setAsking] = useState(false);
+  const button = useRef<HTMLButtonElement>(null);
+  const wasAsking = useRef(false);
+  useEffect(() => {
+    if (wasAsking.current && !isAsking) (disabled ? contents() : button.current)?.focus();
+    wasAsking.current = isAsking;
+  }, [isAsking]);
+  useEffect(
+    () => () => {
+      if (wasAsking.current) contents()?.focus();
+    },
+    [],
+  );
+  if (isAsking) return <Confirm {...asks} onEnd={() => setAsking(false)} />;
+  return (
+    <button type="button" ref={button} class={look} disabled={disabled} onClick={() => setAsking(true)}>
+      {children}
+    </button>
+  );
+}
+
+const contents = (): HTMLElement | null => document.getElementById('main');

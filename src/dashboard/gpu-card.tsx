@@ -1,7 +1,6 @@
 /** One GPU as its memory slices: who holds which, what is free, and taking it out of service. */
-import { useState } from 'preact/hooks';
 import type { Gpu, Holding } from '../slots/fleet.ts';
-import { Confirm } from './confirm.tsx';
+import { Ask } from './confirm.tsx';
 import { blocksOf, drainPlan, drainWords, roomOn } from './fleet-shape.ts';
 import type { Model } from './model.ts';
 import type { TenantLook } from './tenant-look.ts';
@@ -117,28 +116,23 @@ function roomWords(gpu: Gpu): string {
 
 /** Out of service, and back: for the operator, at the present. */
 function Service({ model, gpu }: Pick<GpuCardProps, 'model' | 'gpu'>) {
-  const [isAsking, setAsking] = useState(false);
   const { server } = model;
   if (!server?.isAdmin || !model.isFollowing || model.source.kind !== 'live') return null;
   const isServing = gpu.machine.state === 'serving';
   const act = (): Promise<unknown> =>
     server.json(`/v1/slots/${gpu.id}/${isServing ? 'drain' : 'restore'}`, { method: 'POST', body: {} });
-  if (isAsking)
-    return (
-      <Confirm
-        what={
-          isServing
-            ? drainWords(gpu.id, drainPlan(model.moment.views, gpu.id))
-            : `Restore ${gpu.id}? It takes jobs again at once.`
-        }
-        yes={isServing ? 'Yes, drain it' : 'Yes, restore it'}
-        onYes={act}
-        onEnd={() => setAsking(false)}
-      />
-    );
   return (
-    <button type="button" class="service" onClick={() => setAsking(true)}>
+    <Ask
+      class="service"
+      what={
+        isServing
+          ? drainWords(gpu.id, drainPlan(model.moment.views, gpu.id))
+          : `Restore ${gpu.id}? It takes jobs again at once.`
+      }
+      yes={isServing ? 'Yes, drain it' : 'Yes, restore it'}
+      onYes={act}
+    >
       {isServing ? 'Drain' : 'Restore'} <span class="hidden">{gpu.id}</span>…
-    </button>
+    </Ask>
   );
 }

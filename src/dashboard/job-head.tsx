@@ -1,10 +1,9 @@
 /** The head of a job's page: what it is, what became of it, why it waits, and what can be done. */
-import { useState } from 'preact/hooks';
 import { isEnd } from '../../machines/job.ts';
 import { type Cause, errors } from '../errors.ts';
 import { isWaiting, type Job } from '../jobs/state.ts';
 import { explain } from '../scheduler/explain.ts';
-import { Confirm } from './confirm.tsx';
+import { Ask } from './confirm.tsx';
 import { CommandLine, Copy } from './copy.tsx';
 import type { CourseStep } from './job-course.ts';
 import { cancelText, placeText, storyOf } from './job-story.ts';
@@ -177,25 +176,19 @@ function Cancel({
   readonly newest: Job;
   readonly moment: Model;
 }) {
-  const [isAsking, setAsking] = useState(false);
   const what = cancelText({ state: newest.state, ...newest.context });
   if (what === null) return null;
-  if (!isAsking)
-    return (
-      <button type="button" onClick={() => setAsking(true)}>
-        Cancel …
-      </button>
-    );
   const now = moment.isFollowing
     ? ''
     : `This acts on the job as it is now (${newest.state}), not as it was. `;
   return (
-    <Confirm
+    <Ask
       what={now + what}
       yes="Cancel the job"
       onYes={() => server.json(`/v1/jobs/${newest.context.id}/cancel`, { method: 'POST' })}
-      onEnd={() => setAsking(false)}
-    />
+    >
+      Cancel …
+    </Ask>
   );
 }
 

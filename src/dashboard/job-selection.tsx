@@ -1,5 +1,5 @@
 /** What can be done with the chosen jobs; only where the present is looked at, for the past can't be acted upon. */
-import { useState } from 'preact/hooks';
+import { useRef, useState } from 'preact/hooks';
 import type { Job } from '../jobs/state.ts';
 import { cancelAll, cancelPlan, planWords, type Refused } from './cancelling.ts';
 import { Confirm } from './confirm.tsx';
@@ -25,6 +25,7 @@ interface Progress {
 
 export function JobSelection({ model, selected, shown, select }: JobSelectionProps) {
   const [isAsking, setAsking] = useState(false);
+  const all = useRef<HTMLFieldSetElement>(null);
   const [progress, setProgress] = useState<Progress | null>(null);
   const { jobs } = model.moment.state;
   const chosen = [...selected].flatMap((id) => jobs.get(id) ?? []);
@@ -44,7 +45,7 @@ export function JobSelection({ model, selected, shown, select }: JobSelectionPro
   };
   return (
     <>
-      <fieldset class="selection">
+      <fieldset class="selection" ref={all} tabIndex={-1}>
         <legend class="hidden">Selected jobs</legend>
         <button
           type="button"
@@ -70,7 +71,11 @@ export function JobSelection({ model, selected, shown, select }: JobSelectionPro
           what={planWords(plan)}
           yes={`Yes, cancel ${count(plan.ids.length)}`}
           onYes={cancel}
-          onEnd={() => setAsking(false)}
+          onEnd={() => {
+            setAsking(false);
+            // Not on the button: with nothing selected any more it is off.
+            all.current?.focus();
+          }}
         />
       ) : null}
       {progress ? <Outcome {...progress} onEnd={() => setProgress(null)} /> : null}
