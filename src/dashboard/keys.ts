@@ -26,7 +26,10 @@ export function isFree(key: string, isIn: IsIn): boolean {
 }
 
 /** Where the choice is kept. */
-export type Keeping = Pick<Storage, 'getItem' | 'setItem'>;
+export interface Keeping {
+  getItem(name: string): string | null;
+  setItem(name: string, value: string): void;
+}
 
 const name = 'berth.keys';
 

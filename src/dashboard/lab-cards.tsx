@@ -1,19 +1,21 @@
 /** A card for each named failure: what will happen, a button, and whether it really happened. */
 
+import type { ComponentChildren } from 'preact';
+import { Ask } from './confirm.tsx';
 import type { LabProps } from './lab.tsx';
 import { labPort } from './lab-port.ts';
 import { type Kept, type Scenario, textOf, type Verdict } from './lab-run.ts';
 import { labGroups, notFromHere } from './lab-scenarios.ts';
+import { noting, stillOpen, touchWords } from './lab-undo.ts';
 import { showJob } from './lab-watch.ts';
 import { Panel } from './ui.tsx';
 
 const all = labGroups.flatMap(({ scenarios }) => scenarios);
 
 export function LabCards(props: LabProps) {
-  const { desk, model, server } = props;
+  const { desk } = props;
   const { played, good } = desk.score;
   const able = all.filter((scenario) => lackOf(scenario, props) === '');
-  const playAll = (): void => void desk.play(able, labPort(model, server, desk.form.draft.tenant));
   return (
     <Panel
       title="Named failures"
@@ -29,9 +31,9 @@ export function LabCards(props: LabProps) {
               Stop after this one
             </button>
           ) : (
-            <button type="button" onClick={playAll} disabled={able.length === 0}>
+            <RunButton {...props} scenarios={able} disabled={able.length === 0}>
               Run all {able.length}
-            </button>
+            </RunButton>
           )}
         </>
       }
@@ -68,6 +70,41 @@ export function LabCards(props: LabProps) {
   );
 }
 
+interface RunProps extends LabProps {
+  readonly scenarios: readonly Scenario[];
+  readonly disabled: boolean;
+  readonly children: ComponentChildren;
+}
+
+/** In a demo it runs at once; elsewhere it says first what it will touch. */
+function RunButton({ scenarios, disabled, children, ...props }: RunProps) {
+  const { desk, model } = props;
+  if (!model.about?.demo)
+    return (
+      <Ask
+        what={touchWords(scenarios, desk.form.draft.tenant)}
+        yes={scenarios.length === 1 ? 'Yes, run it' : `Yes, run all ${scenarios.length}`}
+        onYes={async () => play(scenarios, props)}
+        disabled={disabled}
+      >
+        {children} …
+      </Ask>
+    );
+  return (
+    <button type="button" onClick={() => play(scenarios, props)} disabled={disabled}>
+      {children}
+    </button>
+  );
+}
+
+/** Plays them; what then is still changed stays on the list. */
+function play(scenarios: readonly Scenario[], { desk, model, server, undo }: LabProps): void {
+  const { tenant } = desk.form.draft;
+  const termsNow = () => model.moment.state.tenants.get(tenant)?.terms;
+  const port = noting(labPort(model, server, tenant), undo, termsNow);
+  void desk.play(scenarios, port).then(() => undo.keep(stillOpen(undo.changes, model.moment.state)));
+}
+
 /** What this page or server lacks for a scenario; empty when nothing. */
 function lackOf({ needs }: Scenario, { model, server }: LabProps): string {
   if (needs.includes('runner') && (model.moment.state.controller.configured?.runners ?? 0) === 0)
@@ -80,13 +117,12 @@ function lackOf({ needs }: Scenario, { model, server }: LabProps): string {
 }
 
 function Card({ scenario, ...props }: LabProps & { readonly scenario: Scenario }) {
-  const { desk, model, server } = props;
+  const { desk, model } = props;
   const { name, title, about } = scenario;
   const progress = desk.of(name);
   const lack = lackOf(scenario, props);
   const verdict = progress && 'verdict' in progress ? progress.verdict : null;
   const look = verdict === null ? '' : verdict.isAsPromised ? ' good' : ' bad';
-  const play = (): void => void desk.play([scenario], labPort(model, server, desk.form.draft.tenant));
   return (
     <article class={`lab-card${look}`} aria-label={title}>
       <h4>{title}</h4>
@@ -98,9 +134,9 @@ function Card({ scenario, ...props }: LabProps & { readonly scenario: Scenario }
         {verdict ? <Outcome model={model} verdict={verdict} /> : null}
       </div>
       {lack === '' ? (
-        <button type="button" onClick={play} disabled={desk.isRunning} aria-label={`Run ${name}`}>
-          {verdict ? 'Run again' : 'Run'}
-        </button>
+        <RunButton {...props} scenarios={[scenario]} disabled={desk.isRunning}>
+          {verdict ? 'Run again' : 'Run'} <span class="hidden">{name}</span>
+        </RunButton>
       ) : (
         <p class="soft">{lack}</p>
       )}

@@ -52,6 +52,8 @@ export interface LabPort {
 export interface Step {
   /** What is done, for whoever looks on. */
   readonly says: string;
+  /** What it changes for others, in words; absent: nothing. */
+  readonly touches?: string;
   act(run: Run): Promise<void>;
 }
 

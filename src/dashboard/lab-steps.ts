@@ -47,14 +47,20 @@ export async function specOf(
   };
 }
 
-const step = (says: string, act: Step['act']): Step => ({ says, act });
+const step = (says: string, act: Step['act'], touches?: string): Step => ({
+  says,
+  act,
+  ...(touches === undefined ? {} : { touches }),
+});
 
 const nameOf = ({ guest }: LabJob): string => (typeof guest === 'string' ? guest : 'a module made for this');
 
 /** Sends a job that the door must take. */
 export const submits = (job: LabJob, role = mainRole): Step =>
-  step(`submit ${nameOf(job)}${role === mainRole ? '' : ` (${role})`}`, async (run) =>
-    run.is(role, await run.port.submit(await specOf(run, job))),
+  step(
+    `submit ${nameOf(job)}${role === mainRole ? '' : ` (${role})`}`,
+    async (run) => run.is(role, await run.port.submit(await specOf(run, job))),
+    job.guest === 'loop' ? 'a job that does not return by itself holds a slot' : undefined,
   );
 
 export const reaches = (state: JobState, role = mainRole): Step =>
@@ -73,13 +79,17 @@ export const cancels = (role = mainRole): Step =>
 
 /** Lets jobs that never return hold so many whole GPUs that a job of `crowd` has to wait. */
 export const crowds = (): Step =>
-  step('hold a GPU with a job that never returns', async (run) => {
-    for (let i = 0; i < run.sight.held; i += 1) {
-      const role = `holder ${i + 1}`;
-      run.is(role, await run.port.submit(await specOf(run, { guest: 'loop', slot: 'whole' })));
-    }
-    for (let i = 0; i < run.sight.held; i += 1) await run.reaches(`holder ${i + 1}`, 'running');
-  });
+  step(
+    'hold a GPU with a job that never returns',
+    async (run) => {
+      for (let i = 0; i < run.sight.held; i += 1) {
+        const role = `holder ${i + 1}`;
+        run.is(role, await run.port.submit(await specOf(run, { guest: 'loop', slot: 'whole' })));
+      }
+      for (let i = 0; i < run.sight.held; i += 1) await run.reaches(`holder ${i + 1}`, 'running');
+    },
+    'jobs that do not return by themselves hold whole GPUs',
+  );
 
 /** Ends what `crowds` began. */
 export const letsGo = (): Step =>
@@ -97,12 +107,16 @@ export const staysQueued = (role = mainRole): Step =>
 
 /** Takes GPUs out of service, as many as a job of `crowd` can't do without. They come back at the end. */
 export const drains = (): Step =>
-  step('drain a GPU, as the operator', async (run) => {
-    for (const gpu of run.sight.gpus.slice(-run.sight.held)) {
-      run.finally(() => run.port.restore(gpu));
-      await run.port.drain(gpu);
-    }
-  });
+  step(
+    'drain a GPU, as the operator',
+    async (run) => {
+      for (const gpu of run.sight.gpus.slice(-run.sight.held)) {
+        run.finally(() => run.port.restore(gpu));
+        await run.port.drain(gpu);
+      }
+    },
+    'GPUs are drained',
+  );
 
 export const restores = (): Step =>
   step('put the GPU back into service', async (run) => {
@@ -111,15 +125,19 @@ export const restores = (): Step =>
 
 /** Changes terms of the tenant, as the operator. The former ones come back at the end. */
 export const setsTerms = (says: string, terms: (sight: LabSight) => Partial<TenantTerms>): Step =>
-  step(says, async (run) => {
-    const wanted = terms(run.sight);
-    const former = Object.keys(wanted).map((name) => [name, run.sight.terms[name as keyof TenantTerms]]);
-    run.finally(() => run.port.setTerms(Object.fromEntries(former) as Partial<TenantTerms>));
-    await run.port.setTerms(wanted);
-  });
+  step(
+    says,
+    async (run) => {
+      const wanted = terms(run.sight);
+      const former = Object.keys(wanted).map((name) => [name, run.sight.terms[name as keyof TenantTerms]]);
+      run.finally(() => run.port.setTerms(Object.fromEntries(former) as Partial<TenantTerms>));
+      await run.port.setTerms(wanted);
+    },
+    'terms of the tenant are lowered',
+  );
 
 export const strikes = (role = mainRole): Step =>
-  step('kill its runner with SIGKILL', (run) => run.port.strike(run.id(role)));
+  step('kill its runner with SIGKILL', (run) => run.port.strike(run.id(role)), 'a runner is killed');
 
 /** What the door answers must be this refusal. */
 export const isRefused = (says: string, code: string, act: (run: Run) => Promise<unknown>): Step =>

@@ -3,7 +3,9 @@ import { useEffect, useState } from 'preact/hooks';
 import { LabCards } from './lab-cards.tsx';
 import { LabDesk } from './lab-desk.ts';
 import { LabForm } from './lab-form.tsx';
+import { LabLeft } from './lab-left.tsx';
 import { type Draft, newDraft, withGuest } from './lab-request.ts';
+import { UndoList } from './lab-undo.ts';
 import type { Model } from './model.ts';
 import { count } from './quantities.ts';
 import type { Server } from './server.ts';
@@ -20,6 +22,8 @@ export interface LabProps {
   readonly model: Model;
   readonly server: Server;
   readonly desk: LabDesk<LabState>;
+  /** What is not put back yet. */
+  readonly undo: UndoList;
   /** Who may be acted as; the operator submits no jobs. */
   readonly tenants: readonly string[];
 }
@@ -35,7 +39,29 @@ function deskOf(model: Model, tenant: string): LabDesk<LabState> {
     inputFile: null,
   });
   desks.set(model, desk);
+  desk.onChange(() => (desk.isRunning ? addEventListener : removeEventListener)('beforeunload', warn));
   return desk;
+}
+
+/** Closed in the middle, a scenario leaves what it changed: the browser asks first. */
+const warn = (event: Event): void => event.preventDefault();
+
+/** Hash of the first record; the controller knows it where this page does not. */
+const logOf = ({ about, records: [first] }: Model): string =>
+  (first?.seq === 1 ? first.hash : about?.log) ?? '';
+
+const undoLists = new WeakMap<Model, UndoList>();
+
+function undoListOf(model: Model): UndoList {
+  let list = undoLists.get(model);
+  if (!list) {
+    list = new UndoList(
+      () => sessionStorage,
+      () => logOf(model),
+    );
+    undoLists.set(model, list);
+  }
+  return list;
 }
 
 export function LabView({ model }: ViewProps) {
@@ -64,7 +90,15 @@ export function LabView({ model }: ViewProps) {
         <Empty>The log is being read.</Empty>
       </Panel>
     );
-  return <Live model={model} server={server} desk={deskOf(model, tenants[0]!)} tenants={tenants} />;
+  return (
+    <Live
+      model={model}
+      server={server}
+      desk={deskOf(model, tenants[0]!)}
+      undo={undoListOf(model)}
+      tenants={tenants}
+    />
+  );
 }
 
 /** The past can be looked at, and not acted on. */
@@ -80,12 +114,13 @@ const Past = ({ model }: ViewProps) => (
 );
 
 function Live(props: LabProps) {
-  const { desk, model } = props;
+  const { desk, model, server, undo } = props;
   const [, draw] = useState(0);
   useEffect(() => desk.onChange(() => draw((n) => n + 1)), [desk]);
   return (
     <div class="lab">
       <div class="lab-side">
+        {desk.isRunning ? null : <LabLeft model={model} server={server} list={undo} />}
         <LabForm {...props} />
         <Policy model={model} />
       </div>

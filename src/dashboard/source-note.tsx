@@ -18,7 +18,8 @@ export function SourceNote({ model }: ViewProps) {
       {model.seesAll ? null : (
         <p class="note">
           {model.server ? `As ${model.server.name} you see` : 'This log holds'} one tenant's jobs, and the
-          facts of slots and controller. A slot that looks free here may be held by somebody else.
+          facts of slots and controller. What depends on others the server tells for the present; of the past
+          only the operator sees it.
         </p>
       )}
       {source.kind === 'failed' ? (
