@@ -8,12 +8,12 @@ import { ExplainView } from './explain.tsx';
 import { FleetView } from './fleet.tsx';
 import { JobView } from './job.tsx';
 import { JobsView } from './jobs.tsx';
+import { isFree, KeySwitch } from './keys.ts';
 import { LabView } from './lab.tsx';
 import type { Model } from './model.ts';
 import { OpenFile, OpenNote } from './open-file.tsx';
 import { Scrubber } from './scrubber.tsx';
 import type { Shelf } from './shelf.ts';
-import { isSlidersOwn } from './slider-keys.ts';
 import { SourceNote } from './source-note.tsx';
 import { TenantsView } from './tenants.tsx';
 import { Go, useModel, type ViewProps } from './ui.tsx';
@@ -47,6 +47,7 @@ const shown = (model: Model): readonly ViewName[] =>
 export function App({ model, shelf }: ViewProps & { readonly shelf: Shelf }) {
   useModel(model);
   const [isHelpOpen, setHelpOpen] = useState(false);
+  const [areKeysOn, setKeysOn] = useState(keySwitch.isOn);
   useKeys(model, () => setHelpOpen((open) => !open));
   const View = views[model.address.view];
   return (
@@ -81,7 +82,16 @@ export function App({ model, shelf }: ViewProps & { readonly shelf: Shelf }) {
           ?
         </button>
       </header>
-      {isHelpOpen ? <Keys /> : null}
+      {isHelpOpen ? (
+        <Keys
+          views={shown(model).length}
+          isOn={areKeysOn}
+          turn={(isOn) => {
+            keySwitch.turn(isOn);
+            setKeysOn(isOn);
+          }}
+        />
+      ) : null}
       <main id="main" tabIndex={-1}>
         <h1 class="hidden">{titles[model.address.view]}</h1>
         <OpenNote shelf={shelf} />
@@ -106,10 +116,10 @@ function useKeys(model: Model, toggleHelp: () => void): void {
   useEffect(() => {
     const onKey = (event: KeyboardEvent): void => {
       const { target } = event;
-      if (event.ctrlKey || event.metaKey || event.altKey) return;
-      if (target instanceof HTMLElement && isTheirs(target, event.key)) return;
-      // Space presses the button that has the focus.
-      if (event.key === ' ' && target instanceof HTMLElement && target.closest('button, summary')) return;
+      if (!keySwitch.isOn || event.ctrlKey || event.metaKey || event.altKey) return;
+      const isIn = (selector: string): boolean =>
+        target instanceof Element && target.closest(selector) !== null;
+      if (!isFree(event.key, isIn)) return;
       const act = keyOf(model, toggleHelp, event.key);
       if (!act) return;
       event.preventDefault();
@@ -119,12 +129,6 @@ function useKeys(model: Model, toggleHelp: () => void): void {
     return () => removeEventListener('keydown', onKey);
   }, [model]);
 }
-
-/** Does the key belong to what has the focus? A slider wants only those that move it. */
-const isTheirs = (target: HTMLElement, key: string): boolean =>
-  target.matches('input[type=range]')
-    ? isSlidersOwn(key)
-    : target.closest('input, textarea, select') !== null;
 
 function keyOf(model: Model, toggleHelp: () => void, key: string): (() => void) | undefined {
   const view = /^[1-9]$/.test(key) ? shown(model)[Number(key) - 1] : undefined;
@@ -141,10 +145,33 @@ function keyOf(model: Model, toggleHelp: () => void, key: string): (() => void) 
   return acts[key];
 }
 
-const Keys = () => (
+const keySwitch = new KeySwitch(() => localStorage);
+
+interface KeysProps {
+  /** How many views are shown. */
+  readonly views: number;
+  readonly isOn: boolean;
+  readonly turn: (isOn: boolean) => void;
+}
+
+const Keys = ({ views, isOn, turn }: KeysProps) => (
   <dl class="keys">
+    <div>
+      <dt>
+        <label for="keys-on">keys</label>
+      </dt>
+      <dd>
+        <input
+          id="keys-on"
+          type="checkbox"
+          checked={isOn}
+          onChange={(event) => turn(event.currentTarget.checked)}
+        />{' '}
+        {isOn ? 'on; switch them off if they get in your way' : 'off: the page takes none of these'}
+      </dd>
+    </div>
     {[
-      ['1 … 7', 'views'],
+      [`1 … ${views}`, 'views, as they stand above'],
       ['← →', 'one fact back, one fact on; of the job alone while one is shown'],
       ['space', 'play and pause'],
       ['n', 'next failure'],
