@@ -2,6 +2,7 @@
 import { isEnd } from '../../machines/job.ts';
 import type { Job } from '../jobs/state.ts';
 import { explain } from '../scheduler/explain.ts';
+import { leftQueue } from './before-begin.ts';
 import { Reasons } from './explain-reasons.tsx';
 import type { Model } from './model.ts';
 import { clockTime, count } from './quantities.ts';
@@ -161,22 +162,26 @@ const Place = ({
     </p>
   );
 
+function leftWords(how: 'before' | 'never' | 'unchosen', beginSeq: number): string {
+  if (how === 'never') return 'It never stood in the queue.';
+  if (how === 'unchosen') return 'It left the queue without having been chosen for a slot.';
+  return `It left the queue before seq ${count(beginSeq + 1)}, where the log that is here begins.`;
+}
+
 /** It runs or is over: the way back to when it waited. */
 function NotWaiting({ model, job }: { readonly model: Model; readonly job: Job }) {
   const { id } = job.context;
   const { seq } = model.moment;
-  const left = model.records.findLast(
-    ({ seq: at, subject, type }) => at <= seq && type === 'job.selected' && subject.split('.')[2] === id,
-  );
+  const left = leftQueue(model.records, job, seq);
   return (
     <Empty>
       {isEnd(job.state) ? 'It has ended.' : 'It has its slot and does not wait.'}{' '}
-      {left ? (
+      {left.how === 'here' ? (
         <Go model={model} to={{ view: 'explain', job: id, at: left.seq - 1 }}>
           Why it waited, until seq {count(left.seq)}
         </Go>
       ) : (
-        'It never stood in the queue.'
+        leftWords(left.how, model.beginSeq)
       )}
     </Empty>
   );

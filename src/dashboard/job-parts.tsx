@@ -2,6 +2,7 @@
 import { useState } from 'preact/hooks';
 import type { Job } from '../jobs/state.ts';
 import { useAsked } from './asked.tsx';
+import { isOfFormerLife } from './before-begin.ts';
 import { beginningOf, previewBytesMax, previewOf } from './bytes-preview.ts';
 import { Copy } from './copy.tsx';
 import type { Model } from './model.ts';
@@ -25,7 +26,7 @@ export function Logs({ model, newest: { state, context } }: PartProps) {
   const { server, headSeq } = model;
   const { id, attempt, fence } = context;
   // A former life's logs are gone with it, so nobody is asked.
-  const isGone = model.recordAt(fence)?.epoch !== model.records.at(-1)?.epoch;
+  const isGone = isOfFormerLife(model, fence);
   const question = server && attempt > 0 && !isGone ? `${id} ${attempt} ${state} ${round}` : null;
   const asked = useAsked(question, () => textOf(server!, `/v1/jobs/${id}/logs`));
   if (!server)

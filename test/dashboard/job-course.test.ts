@@ -145,7 +145,13 @@ t(
   'facts whose data is not what it should be break nothing, before or behind the one that can not be folded',
   () => {
     let halts = 0;
-    for (const data of [{}, [], { slots: [null, { gpu: 7 }, {}] }, { slots: 'x' }])
+    const datas: PlayedRecord['data'][] = [
+      {},
+      [] as never,
+      { slots: [null, { gpu: 7 }, {}] },
+      { slots: 'x' },
+    ];
+    for (const data of datas)
       for (const type of new Set(records.map((record) => record.type))) {
         const hostile = records.map(
           (record): PlayedRecord => (record.type === type ? { ...record, data } : record),
