@@ -4,6 +4,7 @@ import { useEffect, useState } from 'preact/hooks';
 import { type ViewName, viewNames } from './address.ts';
 import { AuditView } from './audit.tsx';
 import { Banner } from './banner.tsx';
+import { Boundary } from './boundary.tsx';
 import { ExplainView } from './explain.tsx';
 import { FleetView } from './fleet.tsx';
 import { JobView } from './job.tsx';
@@ -49,7 +50,6 @@ export function App({ model, shelf }: ViewProps & { readonly shelf: Shelf }) {
   const [isHelpOpen, setHelpOpen] = useState(false);
   const [areKeysOn, setKeysOn] = useState(keySwitch.isOn);
   useKeys(model, () => setHelpOpen((open) => !open));
-  const View = views[model.address.view];
   return (
     <>
       <a class="skip" href="#main" onClick={skip}>
@@ -96,10 +96,21 @@ export function App({ model, shelf }: ViewProps & { readonly shelf: Shelf }) {
         <h1 class="hidden">{titles[model.address.view]}</h1>
         <OpenNote shelf={shelf} />
         <SourceNote model={model} />
-        {isUnread(model) ? null : <View model={model} />}
+        {isUnread(model) ? null : <Framed model={model} />}
       </main>
       <Scrubber model={model} />
     </>
+  );
+}
+
+/** The view; what can't be drawn leaves frame and slider standing. */
+function Framed({ model }: ViewProps) {
+  const { view } = model.address;
+  const View = views[view];
+  return (
+    <Boundary key={view} what={titles[view]} seq={model.moment.seq}>
+      <View model={model} />
+    </Boundary>
   );
 }
 
