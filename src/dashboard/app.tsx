@@ -52,9 +52,9 @@ export function App({ model, shelf }: ViewProps & { readonly shelf: Shelf }) {
   useKeys(model, () => setHelpOpen((open) => !open));
   return (
     <>
-      <a class="skip" href="#main" onClick={skip}>
+      <button type="button" class="skip" onClick={skip}>
         Skip to content
-      </a>
+      </button>
       <header class="top">
         <strong class="brand">Berth</strong>
         <nav aria-label="Views">
@@ -117,11 +117,8 @@ function Framed({ model }: ViewProps) {
 /** Nothing came, and nothing will: a view would take that for a controller on which nothing has happened. */
 const isUnread = ({ source, records }: Model): boolean => source.kind === 'failed' && records.length === 0;
 
-/** The hash is the address of what is shown, so the jump must not go there. */
-function skip(event: Event): void {
-  event.preventDefault();
-  document.getElementById('main')?.focus();
-}
+/** No link, as is usual: the hash is the address of what is shown, so the jump must not go there. */
+const skip = (): void => document.getElementById('main')?.focus();
 
 function useKeys(model: Model, toggleHelp: () => void): void {
   useEffect(() => {
