@@ -60,7 +60,7 @@ export class InspectDoor {
       const dialect = dialects.get(path);
       const refused = dialect === undefined ? '404 Not Found' : await this.#whyNot(request, query);
       if (dialect === undefined || refused !== null) return refuse(socket, refused ?? '');
-      this.#sockets.handleUpgrade(request, socket, head, (peer) => this.#open(peer, dialect));
+      this.#sockets.handleUpgrade(request, socket, head, (peer) => this.#open(peer, socket, dialect));
     } catch {
       // The token could not be judged now, or the handshake is none: either way nobody is let in.
       refuse(socket, '400 Bad Request');
@@ -93,7 +93,7 @@ export class InspectDoor {
     return inspector.count >= inspectorsMax ? '503 Service Unavailable' : null;
   }
 
-  #open(peer: WebSocket, dialect: Dialect): void {
+  #open(peer: WebSocket, socket: Duplex, dialect: Dialect): void {
     // Several may have been let in while each was asked who they are.
     if (this.#parts.inspector.count >= inspectorsMax) {
       peer.close(1013, 'too many inspectors');
@@ -101,7 +101,11 @@ export class InspectDoor {
     }
     const detach = this.#parts.inspector.attach(
       {
-        send: (text) => peer.send(text),
+        send: (texts) => {
+          socket.cork();
+          for (const text of texts) peer.send(text);
+          socket.uncork();
+        },
         get unreadBytes() {
           return peer.bufferedAmount;
         },

@@ -15,6 +15,8 @@ import type { Gpu } from '../slots/fleet.ts';
 
 /** Jobs that whoever attaches is shown at once, the newest of those that have not ended. */
 const jobsAtOnceMax = 500;
+/** Characters of one text of a fact that are shown. */
+const textCharsMax = 64;
 
 /** A machine as both inspectors want it: its id and its config as plain data. */
 export interface Definition {
@@ -96,7 +98,7 @@ export function seenAtFirst({ state, gate }: Shown, atMs: number): Seen[] {
 /** What one fact showed. */
 export function seenIn({ record, before, after }: Change, { state, gate }: Shown): Seen[] {
   const { type, seq, at: atMs, data, author, subject } = record;
-  const event = { ...data, type };
+  const event = { ...shortened(data), type };
   const told = (session: string, snapshot: Snapshot): Seen[] => [
     { kind: 'event', session, source: author, event, seq, atMs },
     { kind: 'snapshot', session, snapshot, event: { type }, atMs },
@@ -144,6 +146,15 @@ export function introducing(seen: readonly Seen[], known: Set<string>): Seen[] {
     if (!next.snapshot.isDone) known.add(session);
     return [actor(session, root, definitions.job, next.snapshot, each.atMs), each];
   });
+}
+
+/** A fact's data without long texts, such as a signed report: an inspector shows what happened, the log holds all of it. */
+function shortened(data: Readonly<Record<string, unknown>>): Record<string, unknown> {
+  const members = Object.entries(data).map(([name, value]) => [
+    name,
+    typeof value === 'string' && value.length > textCharsMax ? `${value.slice(0, textCharsMax)}…` : value,
+  ]);
+  return Object.fromEntries(members);
 }
 
 function actor(

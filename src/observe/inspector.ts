@@ -20,7 +20,8 @@ const deafMsMax = 60_000;
 
 /** The other end. */
 export interface Peer {
-  send(text: string): void;
+  /** Hands over messages, in their order, all at once: a write to a socket for each would cost more than making them. */
+  send(texts: readonly string[]): void;
   /** Bytes handed over that have not left. */
   readonly unreadBytes: number;
   /** Lets go of it. */
@@ -130,7 +131,11 @@ export class Inspector {
       if (this.#isGone(attached, isFull)) attached.peer.cut();
       if (isFull) continue;
       if (attached.missed !== null) this.#showAfresh(life, attached);
-      else for (const { shown } of pending) tell(attached, shown);
+      else if (pending.length > 0)
+        tell(
+          attached,
+          pending.flatMap(({ shown }) => shown),
+        );
     }
   }
 
@@ -155,5 +160,5 @@ export class Inspector {
 const shownOf = ({ views, gate }: Inspected): Shown => ({ state: views.state, gate: gate.state });
 
 function tell({ peer, dialect, known }: Attached, shown: readonly Seen[]): void {
-  for (const seen of introducing(shown, known)) for (const text of dialect(seen)) peer.send(text);
+  peer.send(introducing(shown, known).flatMap((seen) => dialect(seen)));
 }

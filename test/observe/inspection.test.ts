@@ -27,7 +27,7 @@ async function watching(): Promise<Watching> {
   const peer = {
     unreadBytes: 0,
     cuts: 0,
-    send: (text: string) => void seen.push(JSON.parse(text) as Seen),
+    send: (texts: readonly string[]) => void seen.push(...texts.map((text) => JSON.parse(text) as Seen)),
     cut: () => {
       peer.cuts += 1;
     },
@@ -90,7 +90,7 @@ t('one who attaches later is shown the jobs that have not ended, and no others',
   const runs = await world.submit({ plan: 'loop' });
   await world.pass(1_000);
   const late: Seen[] = [];
-  const send = (text: string) => void late.push(JSON.parse(text) as Seen);
+  const send = (texts: readonly string[]) => void late.push(...texts.map((text) => JSON.parse(text) as Seen));
   inspector.attach({ unreadBytes: 0, send, cut: () => undefined }, plainly);
   await world.pass(200);
   const jobs = late.filter(({ session }) => session.startsWith('job.')).map(({ session }) => session);
@@ -131,7 +131,8 @@ t(
     for (let i = 0; i < 505; i += 1) await world.submit({ plan: 'loop' });
     await world.pass(1_000);
     const late: Seen[] = [];
-    const send = (text: string) => void late.push(JSON.parse(text) as Seen);
+    const send = (texts: readonly string[]) =>
+      void late.push(...texts.map((text) => JSON.parse(text) as Seen));
     inspector.attach({ unreadBytes: 0, send, cut: () => undefined }, plainly);
     await world.pass(200);
     assert.not.ok(late.some(({ session }) => session === `job.${first}`));
