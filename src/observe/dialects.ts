@@ -21,17 +21,15 @@ export const statelyDialect: Dialect = (seen) => {
   switch (seen.kind) {
     case 'actor': {
       const { definition, parent, snapshot } = seen;
-      return [
-        JSON.stringify({
-          ...base,
-          type: '@xstate.actor',
-          id: null,
-          name: sessionId,
-          ...(definition ? { definition: JSON.stringify(definition.config) } : {}),
-          ...(parent === null ? {} : { parentId: parent }),
-          snapshot: snapshot ? v5Snapshot(snapshot) : { status: 'active' },
-        }),
-      ];
+      const text = JSON.stringify({
+        ...base,
+        type: '@xstate.actor',
+        id: null,
+        name: sessionId,
+        ...(parent === null ? {} : { parentId: parent }),
+        snapshot: snapshot ? v5Snapshot(snapshot) : { status: 'active' },
+      });
+      return [definition ? `${text.slice(0, -1)},"definition":${v5Definition(definition)}}` : text];
     }
     case 'event': {
       const { event, seq, source } = seen;
@@ -50,6 +48,19 @@ export const statelyDialect: Dialect = (seen) => {
   }
 };
 
+/** Made once for each machine: a chart is some kilobytes of text, and every job brings its own. */
+function textOnce(make: (definition: Definition) => unknown): (definition: Definition) => string {
+  const texts = new Map<Definition, string>();
+  return (definition) => {
+    const known = texts.get(definition) ?? JSON.stringify(JSON.stringify(make(definition)));
+    texts.set(definition, known);
+    return known;
+  };
+}
+
+const v5Definition = textOnce(({ config }) => config);
+const v4Definition = textOnce(v4Config);
+
 const v5Snapshot = ({ value, context, isDone }: Snapshot) => ({
   status: isDone ? 'done' : 'active',
   value,
@@ -63,12 +74,10 @@ export const v4Dialect: Dialect = (seen) => {
     case 'actor': {
       // This inspector knows machines alone.
       if (!seen.definition || !seen.snapshot) return [];
-      const machine = JSON.stringify(v4Config(seen.definition));
       const state = JSON.stringify(v4State(seen.snapshot, sessionId, { type: 'xstate.init' }));
       const parent = seen.parent === null ? {} : { parent: seen.parent };
-      return [
-        JSON.stringify({ type: 'service.register', machine, state, sessionId, id: sessionId, ...parent }),
-      ];
+      const text = JSON.stringify({ type: 'service.register', state, sessionId, id: sessionId, ...parent });
+      return [`${text.slice(0, -1)},"machine":${v4Definition(seen.definition)}}`];
     }
     case 'event':
       return [
